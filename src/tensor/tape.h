@@ -1,0 +1,53 @@
+/* Parameters and the tape: reverse-mode differentiation of the calls in ops.h.
+ *
+ *     scope_begin();
+ *     tape_begin();
+ *     tensor *loss = l1_loss(forward(net, x), target);
+ *     backward(loss);                  // adds to param->grad of every trainable parameter
+ *     scope_end();                     // the whole tape goes
+ */
+#ifndef HISS_TENSOR_TAPE_H
+#define HISS_TENSOR_TAPE_H
+
+#include "tensor/tensor.h"
+
+/* A named, learned tensor. Its memory belongs to the scope of the parameter list it is in. */
+typedef struct param {
+    const char *name; /* as the published checkpoint has it */
+    tensor *value;    /* F32, in the checkpoint's layout ([out, in, kernel] for a convolution) */
+    float *grad;      /* as many as value, or NULL while not training */
+    bool trainable;
+    uint64_t version; /* raised whenever value changes: packed copies of other versions are stale */
+    struct packed *packed; /* what matrix kernels keep of it (cpu/dnn.c); goes with `home` */
+} param;
+
+typedef struct {
+    param **items;
+    size_t count;
+    scope *home; /* where names, values, gradients and packed copies live */
+} params;
+
+int64_t params_elements(const params *p);
+/* Allocates (zeroed) or clears the gradients of all trainable parameters. */
+void params_zero_grad(params *p);
+/* After writing to value->data. */
+void param_changed(param *p);
+param *params_find(const params *p, const char *name); /* NULL if there is none */
+
+/* Recording, per thread. Off by default; tapes do not nest. Ends by itself when an error unwinds. */
+void tape_begin(void);
+bool recording(void);
+/* Differentiates a one-element F32 tensor through everything recorded since tape_begin and ends the recording.
+ * scale multiplies the gradients (1 / accumulated batches). */
+void backward(const tensor *loss, float scale);
+/* For tests: makes a constant whose gradient is kept, and reads that gradient after backward. */
+void tape_watch(tensor *x);
+const float *tape_gradient(const tensor *x);
+
+/* The type of matrix operands: BF16 or F32. */
+dtype operands(void);
+typedef enum { PRECISION_AUTO, PRECISION_F32, PRECISION_BF16 } precision;
+/* AUTO is bf16 where the CPU has AMX or AVX-512 BF16, else f32. Asking for bf16 elsewhere works, slowly. */
+void precision_set(precision p);
+
+#endif

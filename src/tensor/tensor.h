@@ -1,0 +1,63 @@
+/* The tensor: a value in a scope, and the operations on it.
+ *
+ * An operation is a plain function that returns a new tensor in the current scope. While recording (tape_begin), the
+ * same calls build the tape that backward() walks. Layout is channels last and contiguous everywhere: [batch, time,
+ * channels], [batch, height, width, channels].
+ *
+ * Precision is a policy: operands() is bf16 where the CPU multiplies bf16 matrices and the user allows it, else f32.
+ * Matrix operations convert their operands by themselves; elementwise operations that feed one take an `out` type, so
+ * that the conversion costs no pass of its own. Accumulation, norms and residual streams stay f32.
+ *
+ * Letters in shape comments: B batch, T time (samples or frames), C channels, K kernel, N, M matrix rows and columns. */
+#ifndef HISS_TENSOR_TENSOR_H
+#define HISS_TENSOR_TENSOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/scope.h"
+
+typedef enum { F32, BF16, F16, F64, I64, I32, I16, I8, U8, BOOL8, DTYPES } dtype;
+size_t dtype_size(dtype t);
+const char *dtype_name(dtype t); /* as safetensors spells it: "F32", "BF16", ... */
+
+enum { MAX_RANK = 8 };
+
+typedef struct tensor tensor;
+struct tensor {
+    dtype type;
+    int rank;
+    int64_t shape[MAX_RANK];
+    void *data;       /* contiguous, row-major; owned by a scope or mapped from a file */
+    struct node *node; /* how it was made, while recording; NULL for constants */
+    struct param *param; /* the parameter it is, or NULL */
+    bool view;        /* data belongs to another tensor: the tensor of that memory outlives this one */
+};
+
+/* A tensor in the current scope; data undefined / zero / copied from values. Dimensions follow as int64_t via the
+ * macro SHAPE: tensor_new(F32, SHAPE(2, 3)). Sizes beyond 2^40 bytes are an error. */
+typedef struct {
+    int rank;
+    int64_t dims[MAX_RANK];
+} shape;
+#define SHAPE(...)                                                                                                     \
+    ((shape){sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), {__VA_ARGS__}})
+tensor *tensor_new(dtype type, shape s);
+tensor *tensor_zero(dtype type, shape s);
+tensor *tensor_from(const float *values, shape s); /* copies */
+tensor *tensor_wrap(dtype type, shape s, void *data); /* borrows data */
+shape shape_of(const tensor *t);
+int64_t count(const tensor *t);        /* elements */
+size_t tensor_bytes(const tensor *t);
+char *shape_text(shape s);             /* "[2, 3]" in the current scope */
+float *f32(const tensor *t);           /* its data; type must be F32 */
+uint16_t *bf16(const tensor *t);
+/* A copy of the values as F32 / as `type` (rounding to nearest even), not recorded. */
+tensor *tensor_to_f32(const tensor *t);
+tensor *tensor_convert(const tensor *t, dtype type);
+
+/* Ends the current scope and hands `result` (made in it, or older) out to the scope around it. */
+tensor *scope_end_keep(tensor *result);
+
+#endif
