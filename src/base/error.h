@@ -12,7 +12,7 @@
 
 #include "hiss.h"
 
-#define PRINTF_LIKE(format, first) __attribute__((format(printf, format, first)))
+#define PRINTF_LIKE(pattern, first) __attribute__((format(printf, pattern, first)))
 
 /* Unwinds to the innermost try_run() with this code and message. Without one, prints to stderr and aborts (a bug). */
 _Noreturn void fail(hiss_code code, const char *format, ...) PRINTF_LIKE(2, 3);

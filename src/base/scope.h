@@ -17,6 +17,10 @@ typedef struct scope scope;
 scope *scope_begin(void);
 /* Ends the current scope: runs its deferred calls, newest first, and frees what it holds. */
 void scope_end(void);
+/* Ends the current scope but hands all it holds (deferred calls too) to the scope around it. */
+void scope_end_merge(void);
+/* The scope around s. */
+scope *scope_parent(const scope *s);
 /* Makes another scope of this thread current, for allocating something longer lived; returns the one before. */
 scope *scope_switch(scope *to);
 scope *scope_current(void);

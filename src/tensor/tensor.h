@@ -57,7 +57,11 @@ uint16_t *bf16(const tensor *t);
 tensor *tensor_to_f32(const tensor *t);
 tensor *tensor_convert(const tensor *t, dtype type);
 
-/* Ends the current scope and hands `result` (made in it, or older) out to the scope around it. */
+/* Ends the current scope and hands `result`, which must have been made in it, out to the scope around it. The second
+ * form hands out several: SCOPE_END_KEEP(&x, &skip). While recording, everything in the scope lives on for the tape. */
 tensor *scope_end_keep(tensor *result);
+void scope_end_keep_all(tensor **kept[], size_t n);
+#define SCOPE_END_KEEP(...)                                                                                            \
+    scope_end_keep_all((tensor **[]){__VA_ARGS__}, sizeof((tensor **[]){__VA_ARGS__}) / sizeof(tensor **))
 
 #endif

@@ -1,0 +1,61 @@
+/* Elementwise work over the rows of channels-last tensors, [rows, width], of any float type: a kernel sees f32 blocks that
+ * fit the first-level cache, whatever the types outside, and is written once. */
+#ifndef HISS_TENSOR_ROWS_H
+#define HISS_TENSOR_ROWS_H
+
+#include "tensor/tensor.h"
+
+/* Operands seen as matrices of rows. */
+typedef struct {
+    void *data;
+    dtype type; /* F32 or BF16 */
+    int64_t width;
+} rows;
+
+/* Rows of a tensor: all dimensions but the last. A gradient buffer has its tensor's rows. */
+rows rows_of(const tensor *t);
+rows rows_of_gradient(float *gradient, const tensor *t);
+int64_t row_count(const tensor *t);
+
+enum { ROWS_INPUTS = 4 };
+/* Computes `n` rows starting at row `first`; in[i] and out point at the block's first row, f32. in[i] is NULL where the
+ * input was. */
+typedef void row_kernel(const float *const *in, float *out, int64_t first, int64_t n, const void *context);
+
+/* out = or (add) += kernel(in...) over count rows, blocks in parallel. Inputs with .data NULL are passed as NULL. */
+void map_rows(int64_t count, rows out, bool add, const rows *in, int inputs, row_kernel *kernel, const void *context);
+
+/* Widest row: a block of one row must fit the scratch memory of a thread. */
+enum { ROW_BLOCK = 4096, ROW_WIDEST = 1 << 16 };
+
+/* exp, sigmoid and tanh as short branch-free forms that compilers vectorise; relative error of exp about 2e-7 (Cephes'
+ * degree-5 polynomial over [-ln 2 / 2, ln 2 / 2]), absolute error of the others under 2e-7. */
+static inline float fast_exp(float x) {
+    x = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;
+    float shifted = x * 1.44269504f + 12582912.0f; /* 1.5 * 2^23: rounds to the nearest integer */
+    float k = shifted - 12582912.0f;
+    float r = x - k * 0.693359375f + k * 2.12194440e-4f;
+    float p = 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * r * r + r + 1.0f;
+    union {
+        uint32_t bits;
+        float value;
+    } power = {.bits = ((uint32_t) (int32_t) k + 127u) << 23};
+    return p * power.value;
+}
+static inline float fast_sigmoid(float x) { return 1.0f / (1.0f + fast_exp(-x)); }
+static inline float fast_tanh(float x) {
+    float a = x < 0 ? -x : x;
+    float e = fast_exp(-2.0f * a);
+    float big = (1.0f - e) / (1.0f + e), square = x * x;
+    float small = a * (1.0f - square * (0.33333333f - square * 0.13333333f));
+    float y = a < 0.05f ? small : big;
+    return x < 0 ? -y : y;
+}
+
+#endif
