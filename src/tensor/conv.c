@@ -1,0 +1,93 @@
+/* 1-D convolution and linear layers: matrix operands in operands(), sums in F32. */
+#include <string.h>
+
+#include "tensor/convert.h"
+#include "tensor/cpu/conv1d.h"
+#include "tensor/node.h"
+#include "tensor/ops.h"
+
+/* x, or a copy of it, in the type of matrix operands. */
+static const void *as_operand(const tensor *x, dtype type) {
+    return x->type == type ? x->data : tensor_convert(x, type)->data;
+}
+
+static const void *gradient_as(const node *n, dtype type) {
+    return as_operand(tensor_wrap(F32, shape_of(n->out), n->grad), type);
+}
+
+/* --- conv1d --- */
+
+static void conv1d_backward(node *n) {
+    const conv1d_problem *c = n->options;
+    const tensor *x = n->in[0], *w = n->in[1], *b = n->in[2];
+    const void *dy = gradient_as(n, c->in);
+    bool more;
+    float *dx = gradient_sink(x, &more);
+    if (dx) conv1d_backward_data(c, dy, w, dx, more);
+    float *dw = gradient_sink(w, &more);
+    if (dw && !more) memset(dw, 0, (size_t) count(w) * sizeof(float));
+    bool more_bias = true;
+    float *db = gradient_sink(b, &more_bias);
+    if (db && !more_bias) memset(db, 0, (size_t) count(b) * sizeof(float));
+    if (dw) conv1d_backward_weights(c, as_operand(x, c->in), dy, dw, db);
+}
+
+tensor *conv1d(const tensor *x, const tensor *w, const tensor *b, conv1d_options o) {
+    require(x->rank == 3 && w->rank >= 2 && x->shape[2] == w->shape[1]);
+    conv1d_problem c = {.batch = x->shape[0], .in_time = x->shape[1], .in_c = x->shape[2], .out_c = w->shape[0]};
+    c.kernel = w->rank > 2 ? (int) w->shape[w->rank - 1] : 1;
+    c.stride = o.stride ? o.stride : 1;
+    c.dilation = o.dilation ? o.dilation : 1;
+    c.pad_left = o.pad_left;
+    c.out_time = (c.in_time + o.pad_left + o.pad_right - (int64_t) c.dilation * (c.kernel - 1) - 1) / c.stride + 1;
+    c.in = operands();
+    c.out = o.out;
+    c.bias = b != NULL;
+    tensor *y = tensor_new(o.out, SHAPE(c.batch, c.out_time, c.out_c));
+    if (!recording()) scope_begin();
+    const tensor *operand = x->type == c.in ? x : tensor_convert(x, c.in);
+    conv1d_forward(&c, operand->data, w, b ? f32(b) : NULL, y->data);
+    if (!recording()) scope_end();
+    record(y, conv1d_backward, INPUTS(x, w, b), &c, sizeof c);
+    return y;
+}
+
+tensor *conv1d_same(const tensor *x, const tensor *w, const tensor *b, int dilation, dtype out) {
+    int pad = (int) (w->rank > 2 ? w->shape[w->rank - 1] / 2 : 0) * dilation;
+    return conv1d(x, w, b, (conv1d_options){.dilation = dilation, .pad_left = pad, .pad_right = pad, .out = out});
+}
+
+/* --- linear: F32 products; its inputs here are a few rows of conditioning --- */
+
+static matmul_problem linear_problem(const tensor *x, const tensor *w) {
+    int64_t N = w->shape[1];
+    return (matmul_problem){.m = count(x) / N, .n = w->shape[0], .k = N, .in = F32, .out = F32};
+}
+
+static void linear_backward(node *n) {
+    const tensor *x = n->in[0], *w = n->in[1], *b = n->in[2];
+    matmul_problem p = linear_problem(x, w);
+    bool more;
+    float *dx = gradient_sink(x, &more);
+    if (dx) matmul(1, p.m, p.k, p.n, F32, n->grad, false, w->data, false, F32, dx, more);
+    float *dw = gradient_sink(w, &more);
+    if (dw) matmul(1, p.n, p.k, p.m, F32, n->grad, true, as_operand(x, F32), false, F32, dw, more);
+    float *db = gradient_sink(b, &more);
+    for (int64_t i = 0; db && i < p.n; i++) {
+        float sum = more ? db[i] : 0;
+        for (int64_t r = 0; r < p.m; r++) sum += n->grad[r * p.n + i];
+        db[i] = sum;
+    }
+}
+
+tensor *linear(const tensor *x, const tensor *w, const tensor *b) {
+    require(w->rank == 2 && x->shape[x->rank - 1] == w->shape[1]);
+    matmul_problem p = linear_problem(x, w);
+    p.bias = b != NULL;
+    shape s = shape_of(x);
+    s.dims[s.rank - 1] = p.n;
+    tensor *y = tensor_new(F32, s);
+    matmul_weights(&p, as_operand(x, F32), w, b ? f32(b) : NULL, y->data);
+    record(y, linear_backward, INPUTS(x, w, b), NULL, 0);
+    return y;
+}
