@@ -138,3 +138,9 @@ tensor *scope_end_keep(tensor *result) {
     scope_end_keep_all((tensor **[]){&result}, 1);
     return result;
 }
+
+void tensor_release(tensor *t) {
+    if (!t || t->view || recording() || tensor_bytes(t) < SCOPE_LARGE) return;
+    block_release(t->data);
+    t->data = NULL;
+}

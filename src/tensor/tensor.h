@@ -61,6 +61,8 @@ tensor *tensor_convert(const tensor *t, dtype type);
  * form hands out several: SCOPE_END_KEEP(&x, &skip). While recording, everything in the scope lives on for the tape. */
 tensor *scope_end_keep(tensor *result);
 void scope_end_keep_all(tensor **kept[], size_t n);
+/* Frees the memory of a tensor of the current scope early, unless it is recorded, a view or NULL. */
+void tensor_release(tensor *t);
 #define SCOPE_END_KEEP(...)                                                                                            \
     scope_end_keep_all((tensor **[]){__VA_ARGS__}, sizeof((tensor **[]){__VA_ARGS__}) / sizeof(tensor **))
 

@@ -1,0 +1,26 @@
+/* Layers that most networks share: their parameters under the names and with the starting values PyTorch gives them. */
+#ifndef HISS_NN_LAYERS_H
+#define HISS_NN_LAYERS_H
+
+#include "nn/bind.h"
+#include "tensor/ops.h"
+
+/* NAME.weight and NAME.bias of a convolution or linear layer. */
+typedef struct {
+    const tensor *weight, *bias;
+} affine;
+
+/* weight of this shape; the bias starts uniform in +-1 / sqrt(fan_in) unless bias_zero. */
+affine bind_affine(binder *b, const char *name, shape weight, init how, bool bias_zero);
+/* [out, in, kernel] and [out, in]. */
+affine bind_conv(binder *b, const char *name, int64_t out, int64_t in, int64_t kernel, init_kind how, bool bias_zero);
+affine bind_linear(binder *b, const char *name, int64_t out, int64_t in);
+
+/* conv1d that keeps the length. */
+tensor *apply_conv(affine a, const tensor *x, int dilation, dtype out);
+tensor *apply_linear(affine a, const tensor *x);
+
+/* Dimension `axis` of a file's tensor, or `otherwise` where there is no such tensor. */
+int64_t store_dimension(const store *s, const char *name, int axis, int64_t otherwise);
+
+#endif
