@@ -24,7 +24,7 @@ bool wants_gradient(const tensor *t);
 
 /* Records out = operation(inputs) if recording and an input wants a gradient. options (size bytes) are copied. Returns
  * the node, or NULL when nothing was recorded. A NULL input is allowed. */
-node *record(tensor *out, void (*backward)(node *n), const tensor *const *inputs, int count, const void *options,
+node *record(tensor *out, void (*derivative)(node *n), const tensor *const *inputs, int count, const void *options,
              size_t size);
 #define INPUTS(...)                                                                                                    \
     (const tensor *const[]){__VA_ARGS__}, (int) (sizeof((const tensor *const[]){__VA_ARGS__}) / sizeof(tensor *))

@@ -30,14 +30,14 @@ bool recording(void) { return tape.on; }
 
 bool wants_gradient(const tensor *t) { return tape.on && t && (t->node || (t->param && t->param->trainable)); }
 
-node *record(tensor *out, void (*backward)(node *n), const tensor *const *inputs, int count, const void *options,
+node *record(tensor *out, void (*derivative)(node *n), const tensor *const *inputs, int count, const void *options,
              size_t size) {
     bool wanted = false;
     for (int i = 0; i < count; i++) wanted |= wants_gradient(inputs[i]);
     if (!wanted) return NULL;
     require(count <= NODE_INPUTS);
     node *n = NEW(node);
-    n->backward = backward;
+    n->backward = derivative;
     n->out = out;
     for (int i = 0; i < count; i++) n->in[i] = inputs[i];
     if (size) n->options = memcpy(alloc(size), options, size);

@@ -1,0 +1,202 @@
+/* Every operation's derivative against central differences along random directions, at odd shapes; precision policy; the
+ * tape's bookkeeping. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/random.h"
+#include "models/upsample_mel.h"
+#include "tensor/ops.h"
+
+enum { MOST_INPUTS = 4 };
+
+/* An operation under test: shapes of its inputs and how it is called. */
+typedef struct {
+    const char *name;
+    shape inputs[MOST_INPUTS];
+    int count;
+    tensor *(*call)(tensor **in);
+} operation;
+
+static tensor *call_conv(tensor **in) {
+    return conv1d(in[0], in[1], in[2], (conv1d_options){.dilation = 3, .pad_left = 2, .pad_right = 3});
+}
+static tensor *call_conv_stride(tensor **in) {
+    return conv1d(in[0], in[1], NULL, (conv1d_options){.stride = 3, .pad_left = 1, .pad_right = 1});
+}
+static tensor *call_conv_same(tensor **in) { return conv1d_same(in[0], in[1], in[2], 4, F32); }
+static tensor *call_linear(tensor **in) { return linear(in[0], in[1], in[2]); }
+static tensor *call_scale(tensor **in) { return scale(in[0], 1.7f, F32); }
+static tensor *call_leaky(tensor **in) { return leaky_relu(in[0], 0.2f, F32); }
+static tensor *call_silu(tensor **in) { return silu(in[0], F32); }
+static tensor *call_add(tensor **in) { return add(in[0], in[1], F32); }
+static tensor *call_add_rows(tensor **in) { return add_rows(in[0], in[1], F32); }
+static tensor *call_gate(tensor **in) { return gated_tanh(in[0], in[1], F32); }
+static tensor *call_gate_alone(tensor **in) { return gated_tanh(in[0], NULL, F32); }
+static tensor *call_first(tensor **in) { return add_first_half(in[0], in[1], 0.7f); }
+static tensor *call_second(tensor **in) { return add_second_half(in[0], in[1]); }
+static tensor *call_second_alone(tensor **in) { return add_second_half(NULL, in[0]); }
+static tensor *call_film(tensor **in) { return film(in[0], in[1], 0.2f, F32); }
+static tensor *call_pick(tensor **in) { return pick_time(in[0], 3); }
+static tensor *call_repeat(tensor **in) { return repeat_time(in[0], 3, 0.2f, F32); }
+static tensor *call_reshape(tensor **in) { return reshape(in[0], SHAPE(10, 7)); }
+static tensor *call_embedding(tensor **in) { return embedding(in[0], (int32_t[]){2, 0, 2}, 3); }
+static tensor *call_upsample(tensor **in) { return upsample_mel(in[0], in[1], in[2], 0.4f, F32); }
+static tensor *call_twice(tensor **in) { return add(silu(in[0], F32), scale(in[0], 0.5f, F32), F32); }
+
+static const operation operations[] = {
+    {"conv1d dilated", {{3, {2, 17, 5}}, {3, {7, 5, 3}}, {1, {7}}}, 3, call_conv},
+    {"conv1d strided", {{3, {2, 16, 3}}, {3, {4, 3, 5}}}, 2, call_conv_stride},
+    {"conv1d same", {{3, {1, 29, 6}}, {3, {4, 6, 3}}, {1, {4}}}, 3, call_conv_same},
+    {"linear", {{2, {3, 5}}, {2, {4, 5}}, {1, {4}}}, 3, call_linear},
+    {"scale", {{2, {3, 5}}}, 1, call_scale},
+    {"leaky_relu", {{2, {3, 5}}}, 1, call_leaky},
+    {"silu", {{3, {2, 3, 5}}}, 1, call_silu},
+    {"add", {{2, {3, 5}}, {2, {3, 5}}}, 2, call_add},
+    {"add_rows", {{3, {2, 7, 5}}, {2, {2, 5}}}, 2, call_add_rows},
+    {"gated_tanh", {{3, {2, 3, 10}}, {3, {2, 3, 10}}}, 2, call_gate},
+    {"gated_tanh alone", {{3, {2, 3, 10}}}, 1, call_gate_alone},
+    {"add_first_half", {{3, {2, 3, 5}}, {3, {2, 3, 10}}}, 2, call_first},
+    {"add_second_half", {{3, {2, 3, 5}}, {3, {2, 3, 10}}}, 2, call_second},
+    {"add_second_half alone", {{3, {2, 3, 10}}}, 1, call_second_alone},
+    {"film", {{3, {2, 3, 5}}, {3, {2, 3, 10}}}, 2, call_film},
+    {"pick_time", {{3, {2, 9, 5}}}, 1, call_pick},
+    {"repeat_time", {{3, {2, 3, 5}}}, 1, call_repeat},
+    {"reshape", {{3, {2, 7, 5}}}, 1, call_reshape},
+    {"embedding", {{2, {3, 5}}}, 1, call_embedding},
+    {"upsample_mel", {{3, {2, 3, 5}}, {4, {1, 1, 3, 8}}, {1, {1}}}, 3, call_upsample},
+    {"an input used twice", {{2, {3, 5}}}, 1, call_twice},
+};
+
+static tensor *draw(shape s, uint64_t stream) {
+    tensor *t = tensor_new(F32, s);
+    random_normal((random_key){7, stream}, 0, f32(t), (size_t) count(t));
+    return t;
+}
+
+/* The mean of (y - target)^2 in double. */
+static double loss_of(const tensor *y, const tensor *target) {
+    double sum = 0;
+    for (int64_t i = 0; i < count(y); i++) {
+        double d = (double) f32(y)[i] - f32(target)[i];
+        sum += d * d;
+    }
+    return sum / (double) count(y);
+}
+
+/* d loss / d direction by central differences. */
+static double slope_along(const operation *o, tensor **in, int which, const tensor *direction, const tensor *target) {
+    const float h = 1e-3f;
+    double side[2];
+    for (int s = 0; s < 2; s++) {
+        tensor *moved[MOST_INPUTS];
+        memcpy(moved, in, sizeof moved);
+        moved[which] = tensor_to_f32(in[which]);
+        for (int64_t i = 0; i < count(direction); i++)
+            f32(moved[which])[i] += (s ? h : -h) * f32(direction)[i];
+        side[s] = loss_of(o->call(moved), target);
+    }
+    return (side[1] - side[0]) / (2 * (double) h);
+}
+
+static void check_operation(const operation *o) {
+    scope_begin();
+    tensor *in[MOST_INPUTS] = {0};
+    for (int i = 0; i < o->count; i++) in[i] = draw(o->inputs[i], (uint64_t) i);
+    tape_begin();
+    for (int i = 0; i < o->count; i++) tape_watch(in[i]);
+    tensor *y = o->call(in);
+    tensor *target = draw(shape_of(y), 100);
+    backward(mse_loss(y, target), 1.0f);
+    for (int i = 0; i < o->count; i++) {
+        const float *gradient = tape_gradient(in[i]);
+        assert_non_null(gradient);
+        tensor *direction = draw(o->inputs[i], 200 + (uint64_t) i);
+        double expected = slope_along(o, in, i, direction, target), got = 0, size = 0;
+        for (int64_t k = 0; k < count(direction); k++) {
+            got += (double) gradient[k] * f32(direction)[k];
+            size += fabs((double) gradient[k] * f32(direction)[k]);
+        }
+        if (!(fabs(got - expected) <= 2e-3 * size + 1e-5))
+            fail_msg("%s, input %d: slope %g, expected %g", o->name, i, got, expected);
+    }
+    scope_end();
+}
+
+static void test_gradients(void **state) {
+    (void) state;
+    precision_set(PRECISION_F32);
+    for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) check_operation(&operations[i]);
+    precision_set(PRECISION_AUTO);
+}
+
+/* bf16 operands: the same values and gradients within bf16's rounding. */
+static void test_bf16(void **state) {
+    (void) state;
+    scope_begin();
+    float *results[2], *gradients[2];
+    for (int pass = 0; pass < 2; pass++) {
+        precision_set(pass ? PRECISION_BF16 : PRECISION_F32);
+        tensor *x = draw(SHAPE(2, 64, 16), 1), *w = draw(SHAPE(32, 16, 3), 2), *b = draw(SHAPE(32), 3);
+        tape_begin();
+        tape_watch(w);
+        tensor *y = gated_tanh(conv1d_same(x, w, b, 2, operands()), NULL, operands());
+        results[pass] = f32(tensor_to_f32(y));
+        backward(mse_loss(y, draw(shape_of(y), 4)), 1.0f);
+        gradients[pass] = tensor_from(tape_gradient(w), shape_of(w))->data;
+    }
+    double error[2] = {0}, size[2] = {0};
+    for (int64_t i = 0; i < 2 * 64 * 16; i++) {
+        error[0] += pow(results[1][i] - results[0][i], 2);
+        size[0] += pow(results[0][i], 2);
+    }
+    for (int64_t i = 0; i < 32 * 16 * 3; i++) {
+        error[1] += pow(gradients[1][i] - gradients[0][i], 2);
+        size[1] += pow(gradients[0][i], 2);
+    }
+    assert_true(sqrt(error[0] / size[0]) < 2e-2 && error[0] > 0);
+    assert_true(sqrt(error[1] / size[1]) < 4e-2);
+    precision_set(PRECISION_AUTO);
+    scope_end();
+}
+
+static void test_l1(void **state) {
+    (void) state;
+    scope_begin();
+    tensor *p = tensor_from((float[]){1, 2, 3, -4}, SHAPE(2, 2)), *t = tensor_from((float[]){0, 2, 5, 0}, SHAPE(2, 2));
+    tape_begin();
+    tape_watch(p);
+    tensor *loss = l1_loss(p, t);
+    assert_float_equal(*f32(loss), (1 + 0 + 2 + 4) / 4.0, 1e-6);
+    backward(loss, 2.0f);
+    const float expected[4] = {0.5f, 0, -0.5f, -0.5f}; /* zero where they are equal */
+    for (int i = 0; i < 4; i++) assert_float_equal(tape_gradient(p)[i], expected[i], 1e-6);
+    scope_end();
+}
+
+static void test_keep(void **state) {
+    (void) state;
+    scope_begin();
+    scope_begin();
+    tensor *small = tensor_from((float[]){1, 2}, SHAPE(2)), *large = draw(SHAPE(100, 100), 1);
+    float first = f32(large)[0];
+    SCOPE_END_KEEP(&small, &large);
+    for (int i = 0; i < 10; i++) memset(alloc(40000), 0xFF, 40000);
+    assert_float_equal(f32(small)[1], 2, 0);
+    assert_float_equal(f32(large)[0], first, 0);
+    scope_end();
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gradients),
+        cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_l1),
+        cmocka_unit_test(test_keep),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
