@@ -1,12 +1,9 @@
 /* Every operation's derivative against central differences along random directions, at odd shapes; precision policy; the
  * tape's bookkeeping. */
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <string.h>
+#include "test.h"
 
-#include <cmocka.h>
+#include <math.h>
+#include <string.h>
 
 #include "base/random.h"
 #include "models/upsample_mel.h"
