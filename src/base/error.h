@@ -30,6 +30,8 @@ _Noreturn void fail_again(const hiss_error *error);
 /* A warning for the user: goes to the handler (the command line prints it to stderr; a library is silent). */
 void warn(const char *format, ...) PRINTF_LIKE(1, 2);
 
+void warn_to(void (*handler)(const char *message));
+
 /* A true condition or a bug of hiss: reports file and line as HISS_ERROR_INTERNAL. Not for bad input. */
 #define require(condition)                                                                                             \
     ((condition) ? (void) 0 : fail(HISS_ERROR_INTERNAL, "%s:%d: not met: %s", __FILE__, __LINE__, #condition))

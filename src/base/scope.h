@@ -19,6 +19,8 @@ scope *scope_begin(void);
 void scope_end(void);
 /* Ends the current scope but hands all it holds (deferred calls too) to the scope around it. */
 void scope_end_merge(void);
+/* Ends scopes until `to` is current: how an error unwinds. */
+void scope_unwind(scope *to);
 /* The scope around s. */
 scope *scope_parent(const scope *s);
 /* Makes another scope of this thread current, for allocating something longer lived; returns the one before. */
