@@ -149,6 +149,7 @@ tensor *bind(binder *b, const char *name, shape s, init how) {
     p->name = format("%s%s", b->prefix, name);
     p->trainable = true;
     p->version = 1;
+    p->home = b->home;
     if (b->from) p->value = load(b, p->name, s);
     else draw(p->value = tensor_new(F32, s), how, random_child(b->key, hash_name(p->name)));
     p->value->param = p;

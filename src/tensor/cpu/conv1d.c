@@ -1,0 +1,120 @@
+/* How a 1-D problem is laid out for oneDNN. Its fast convolutions take dense kernels and work along the image's width:
+ *  - dilation 1: an image one row high, [1, T];
+ *  - dilation d: the same memory seen as an image [T / d, d] with a dense kernel along its height (design of the dense
+ *    view); a length that is no multiple of d is padded with zero rows, which is what lies outside anyway;
+ *  - kernel 1, stride 1: a matrix product. */
+#include "tensor/cpu/conv1d.h"
+
+#include <string.h>
+
+#include "base/parallel.h"
+
+/* Narrower views than this are slower than oneDNN's own dilated kernels. */
+enum { NARROWEST_VIEW = 8 };
+
+typedef struct {
+    conv_problem image;
+    int64_t rows; /* of x and y in time, padded */
+} plan;
+
+static bool is_product(const conv1d_problem *c) {
+    return c->kernel == 1 && c->stride == 1 && c->pad_left == 0 && c->in_time == c->out_time;
+}
+
+static bool has_dense_view(const conv1d_problem *c) {
+    return c->dilation >= NARROWEST_VIEW && c->stride == 1 && c->in_time == c->out_time && c->pad_left % c->dilation == 0;
+}
+
+static plan plan_of(const conv1d_problem *c) {
+    conv_problem p = {.batch = c->batch, .in_c = c->in_c, .out_c = c->out_c, .stride_h = 1, .stride_w = 1,
+                      .dilation_h = 1, .dilation_w = 1, .groups = 1, .in = c->in, .out = c->out, .bias = c->bias};
+    if (has_dense_view(c)) {
+        int64_t rows = (c->in_time + c->dilation - 1) / c->dilation;
+        p.in_h = p.out_h = rows;
+        p.in_w = p.out_w = c->dilation;
+        p.kernel_h = c->kernel;
+        p.kernel_w = 1;
+        p.pad_h = c->pad_left / c->dilation;
+        return (plan){p, rows * c->dilation};
+    }
+    p.in_h = p.out_h = p.kernel_h = 1;
+    p.in_w = c->in_time;
+    p.out_w = c->out_time;
+    p.kernel_w = c->kernel;
+    p.stride_w = c->stride;
+    p.dilation_w = c->dilation;
+    p.pad_w = c->pad_left;
+    return (plan){p, c->in_time};
+}
+
+/* [batch, time, width] elements of `size` bytes with more rows: a copy, zero behind. */
+static void *pad_rows(const void *x, int64_t batch, int64_t time, int64_t rows, size_t row) {
+    char *padded = alloc((size_t) (batch * rows) * row);
+    for (int64_t b = 0; b < batch; b++) {
+        memcpy(padded + (size_t) (b * rows) * row, (const char *) x + (size_t) (b * time) * row, (size_t) time * row);
+        memset(padded + (size_t) (b * rows + time) * row, 0, (size_t) (rows - time) * row);
+    }
+    return padded;
+}
+
+static void cut_rows(void *y, const void *padded, int64_t batch, int64_t time, int64_t rows, size_t row) {
+    for (int64_t b = 0; b < batch; b++)
+        memcpy((char *) y + (size_t) (b * time) * row, (const char *) padded + (size_t) (b * rows) * row,
+               (size_t) time * row);
+}
+
+void conv1d_forward(const conv1d_problem *c, const void *x, const tensor *w, const float *bias, void *y) {
+    if (is_product(c)) {
+        matmul_problem m = {c->batch * c->in_time, c->out_c, c->in_c, c->in, c->out, false, c->bias, false};
+        matmul_weights(&m, x, w, bias, y);
+        return;
+    }
+    plan p = plan_of(c);
+    bool padded = p.rows != c->in_time;
+    size_t in_row = (size_t) c->in_c * dtype_size(c->in), out_row = (size_t) c->out_c * dtype_size(c->out);
+    scope_begin();
+    const void *from = padded ? pad_rows(x, c->batch, c->in_time, p.rows, in_row) : x;
+    void *to = padded ? alloc((size_t) (c->batch * p.rows) * out_row) : y;
+    conv_forward(&p.image, from, w, bias, to);
+    if (padded) cut_rows(y, to, c->batch, c->out_time, p.rows, out_row);
+    scope_end();
+}
+
+static void add_to(float *restrict to, const float *restrict x, int64_t n) {
+#pragma omp parallel for simd schedule(static) if (n > PARALLEL_MIN)
+    for (int64_t i = 0; i < n; i++) to[i] += x[i];
+}
+
+void conv1d_backward_data(const conv1d_problem *c, const void *dy, const tensor *w, float *dx, bool add) {
+    if (is_product(c)) {
+        matmul_problem m = {c->batch * c->in_time, c->in_c, c->out_c, c->in, F32, true, false, add};
+        matmul_weights(&m, dy, w, NULL, dx);
+        return;
+    }
+    plan p = plan_of(c);
+    bool padded = p.rows != c->in_time;
+    int64_t n = c->batch * c->in_time * c->in_c;
+    scope_begin();
+    const void *from =
+        padded ? pad_rows(dy, c->batch, c->out_time, p.rows, (size_t) c->out_c * dtype_size(c->in)) : dy;
+    float *to = padded || add ? alloc((size_t) (c->batch * p.rows * c->in_c) * sizeof(float)) : dx;
+    conv_backward_data(&p.image, from, w, to, F32);
+    if (padded) {
+        float *cut = add ? alloc((size_t) n * sizeof(float)) : dx;
+        cut_rows(cut, to, c->batch, c->in_time, p.rows, (size_t) c->in_c * sizeof(float));
+        to = cut;
+    }
+    if (add) add_to(dx, to, n);
+    scope_end();
+}
+
+void conv1d_backward_weights(const conv1d_problem *c, const void *x, const void *dy, float *dw, float *dbias) {
+    plan p = plan_of(c);
+    scope_begin();
+    if (p.rows != c->in_time) {
+        x = pad_rows(x, c->batch, c->in_time, p.rows, (size_t) c->in_c * dtype_size(c->in));
+        dy = pad_rows(dy, c->batch, c->out_time, p.rows, (size_t) c->out_c * dtype_size(c->in));
+    }
+    conv_backward_weights(&p.image, x, dy, dw, dbias);
+    scope_end();
+}
