@@ -78,11 +78,13 @@ static void upsample_backward(node *n) {
     for (int64_t b = 0; b < p->B; b++)
         backward_rows(p, f32(x) + b * p->F * p->M, f32(w), g + b * item, dx ? dx + b * p->F * p->M : NULL,
                       parts + b * weights);
-    float *dw = gradient_sink(w, &more), *db = gradient_sink(n->in[2], &more);
-    if (dw) sum_rows_into(dw, parts, p->B, weights); /* parameters always add */
+    float *dw = gradient_sink(w, &more);
+    if (dw && !more) memset(dw, 0, (size_t) weights * sizeof(float));
+    if (dw) sum_rows_into(dw, parts, p->B, weights);
+    float *db = gradient_sink(n->in[2], &more);
     double sum = 0;
     for (int64_t i = 0; db && i < p->B * item; i++) sum += g[i];
-    if (db) db[0] += (float) sum;
+    if (db) db[0] = (more ? db[0] : 0) + (float) sum;
 }
 
 tensor *upsample_mel(const tensor *x, const tensor *w, const tensor *b, float slope, dtype out) {
