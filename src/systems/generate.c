@@ -1,0 +1,151 @@
+/* Sounds from models. T samples, F frames, M mels. */
+#include "systems/generate.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/progress.h"
+#include "systems/sample.h"
+
+enum { MOST_SAMPLES = 1 << 29 };
+static const double UNKNOWN_LENGTH_SECONDS = 5;
+
+sound_request sound_request_default(void) {
+    return (sound_request){.count = 1, .eta = -1, .class = -1, .guidance = 1};
+}
+
+int64_t request_samples(const model *m, const sound_request *r) {
+    double samples = r->seconds * m->rate;
+    if (r->seconds == 0) samples = m->length ? (double) m->length : UNKNOWN_LENGTH_SECONDS * m->rate;
+    if (!(samples >= 1 && samples <= MOST_SAMPLES))
+        fail(HISS_ERROR_ARGUMENT, "%g s are %.0f samples at %d Hz; give 1 to %d of them", r->seconds, samples, m->rate,
+             (int) MOST_SAMPLES);
+    return llround(samples);
+}
+
+static void check_common(const model *m, const sound_request *r) {
+    sample_check(m, r);
+    if (r->count < 1) fail(HISS_ERROR_ARGUMENT, "count %lld: make at least one sound", (long long) r->count);
+    if (r->class >= m->class_count)
+        fail(HISS_ERROR_ARGUMENT, "class %d: %s has %lld", r->class, m->path, (long long) m->class_count);
+    if (r->guidance != 1 && !m->class_count) warn("%s knows no classes: guidance changes nothing", m->path);
+}
+
+void request_check(const model *m, const sound_request *r) {
+    if (m->mels)
+        fail(HISS_ERROR_ARGUMENT, "%s sings back a mel spectrogram: use hiss vocode --model %s IN.wav -o OUT.wav", m->path,
+             m->path);
+    check_common(m, r);
+    request_samples(m, r);
+}
+
+/* [1, T] -> mono sound of `samples` of them. */
+static audio *sound_of(const tensor *x, int64_t samples, int rate) {
+    audio *a = audio_new(samples, 1, rate);
+    memcpy(a->samples, f32(x), (size_t) samples * sizeof(float));
+    return a;
+}
+
+void generate_sounds(const model *m, const sound_request *r, take_sound take, void *context) {
+    request_check(m, r);
+    int64_t samples = request_samples(m, r), T = (samples + m->hop - 1) / m->hop * m->hop;
+    condition c = {.m = m, .classes = r->class < 0 ? NULL : &r->class, .guidance = r->guidance};
+    for (int64_t i = 0; i < r->count; i++) {
+        scope_begin();
+        tensor *x = sample(&c, r, i, T);
+        take(context, i, sound_of(x, samples, m->rate));
+        scope_end();
+    }
+}
+
+audio *vocode_mel(const model *m, const sound_request *r, const tensor *mel) {
+    if (!m->mels) fail(HISS_ERROR_ARGUMENT, "%s takes no mel spectrogram: use hiss generate", m->path);
+    check_common(m, r);
+    int64_t F = mel->shape[0], M = mel->shape[1];
+    if (M != m->mels)
+        fail(HISS_ERROR_ARGUMENT, "%s takes %lld mel bands, not %lld", m->path, (long long) m->mels, (long long) M);
+    if (F < 1 || F > MOST_SAMPLES / m->hop)
+        fail(HISS_ERROR_ARGUMENT, "a mel spectrogram of %lld frames: give 1 to %lld", (long long) F,
+             (long long) (MOST_SAMPLES / m->hop));
+    audio *result = audio_new(F * m->hop, 1, m->rate);
+    scope_begin();
+    tensor *batch = tensor_wrap(F32, SHAPE(1, F, M), mel->data);
+    condition c = {.m = m, .mel = batch, .classes = r->class < 0 ? NULL : &r->class, .guidance = r->guidance};
+    tensor *x = sample(&c, r, 0, F * m->hop);
+    memcpy(result->samples, f32(x), (size_t) result->frames * sizeof(float));
+    scope_end();
+    return result;
+}
+
+/* --- mel spectrograms --- */
+
+mel_front model_front(const model *m) {
+    if (!m->front) fail(HISS_ERROR_ARGUMENT, "%s takes no mel spectrogram", m->path);
+    mel_front f = mel_front_named(m->front);
+    f.rate = m->rate;
+    f.bands = (int) m->mels;
+    f.stft.hop = (int) m->hop;
+    return f;
+}
+
+tensor *mel_of(const mel_front *f, const audio *sound) {
+    if (sound->channels > 1) warn("%d channels: the first one is used, as in the original", sound->channels);
+    audio *mono = audio_channel(sound, 0);
+    if (mono->rate != f->rate) {
+        warn("resampled from %d Hz to the model's %d Hz", mono->rate, f->rate);
+        mono = audio_resample(mono, f->rate);
+    }
+    return mel_compute(f, mono->samples, mono->frames);
+}
+
+static tensor *transposed(const tensor *x) { /* [M, F] -> [F, M] */
+    int64_t M = x->shape[0], F = x->shape[1];
+    tensor *y = tensor_new(F32, SHAPE(F, M));
+    for (int64_t m = 0; m < M; m++)
+        for (int64_t t = 0; t < F; t++) f32(y)[t * M + m] = f32(x)[m * F + t];
+    return y;
+}
+
+static tensor *read_any(const char *path) {
+    store *s = store_open(path);
+    if (store_count(s) == 1) return store_read(s, store_at(s, 0)->name);
+    if (store_find(s, "mel")) return store_read(s, "mel");
+    fail(HISS_ERROR_FORMAT, "%s: holds %zu tensors and none is named 'mel'", path, store_count(s));
+}
+
+tensor *mel_read(const char *path, int64_t mels) {
+    tensor *x = read_any(path);
+    if (x->type != F32 && x->type != F64 && x->type != F16 && x->type != BF16)
+        fail(HISS_ERROR_FORMAT, "%s: a mel spectrogram holds real numbers, not %s", path, dtype_name(x->type));
+    x = tensor_to_f32(x);
+    if (x->rank == 3 && x->shape[0] == 1) x = tensor_wrap(F32, SHAPE(x->shape[1], x->shape[2]), x->data);
+    if (x->rank != 2 || count(x) == 0 || (mels && x->shape[0] != mels && x->shape[1] != mels))
+        fail(HISS_ERROR_FORMAT, "%s: %s is not a mel spectrogram of %lld bands: save it as [bands, frames] or [frames, bands]",
+             path, shape_text(shape_of(x)), (long long) mels);
+    float low = INFINITY, high = -INFINITY;
+    for (int64_t i = 0; i < count(x); i++) {
+        if (!isfinite(f32(x)[i])) fail(HISS_ERROR_FORMAT, "%s: value %lld is not a number", path, (long long) i);
+        low = fminf(low, f32(x)[i]);
+        high = fmaxf(high, f32(x)[i]);
+    }
+    if (low < -0.01f || high > 1.01f)
+        warn("%s: values from %g to %g, but DiffWave and WaveGrad were trained on 0 to 1: is it scaled their way?", path, low, high);
+    return mels && x->shape[0] != mels ? x : transposed(x);
+}
+
+/* --- the forward process --- */
+
+audio *add_noise(const audio *clean, double alpha_bar, uint64_t seed) {
+    audio *noisy = audio_new(clean->frames, clean->channels, clean->rate);
+    int64_t n = clean->frames * clean->channels;
+    random_normal(sound_key(seed), 0, noisy->samples, (size_t) n);
+    float keep = (float) sqrt(alpha_bar), noise = (float) sqrt(1 - alpha_bar);
+    for (int64_t i = 0; i < n; i++) noisy->samples[i] = keep * clean->samples[i] + noise * noisy->samples[i];
+    return noisy;
+}
+
+double alpha_bar_at(const double *betas, size_t count, double t) {
+    double at = t * (double) count, sum = 0; /* log alpha_bar at `at` steps */
+    for (size_t i = 0; i < count && at > 0; i++, at--) sum += log1p(-betas[i]) * fmin(at, 1);
+    return exp(sum);
+}

@@ -1,0 +1,12 @@
+/* The rows of the table of systems, and what they share. */
+#ifndef HISS_SYSTEMS_ROWS_H
+#define HISS_SYSTEMS_ROWS_H
+
+#include "systems/system.h"
+
+extern const system_row SYSTEM_DIFFWAVE, SYSTEM_WAVEGRAD;
+
+/* Makes these the model's short schedule. */
+void use_betas(model *m, const double *betas, size_t count);
+
+#endif

@@ -1,0 +1,158 @@
+/* Opening models and asking them for noise. */
+#include "systems/system.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "systems/rows.h"
+#include "systems/window.h"
+
+enum { MOST_CLASSES = 10000, WINDOW_SAMPLES = 1 << 16, DEFAULT_RATE = 22050 };
+
+const system_row *const SYSTEMS[] = {&SYSTEM_DIFFWAVE, &SYSTEM_WAVEGRAD, NULL};
+
+void use_betas(model *m, const double *betas, size_t count) {
+    m->fast = NEW_ARRAY(double, count);
+    memcpy(m->fast, betas, count * sizeof *betas);
+    m->fast_count = count;
+}
+
+/* --- files --- */
+
+const char *model_weights_path(const char *path) {
+    if (!folder_exists(path)) {
+        if (!file_exists(path)) fail(HISS_ERROR_FILE, "%s: no such model file or folder", path);
+        return path;
+    }
+    static const char *const NAMES[] = {"weights.safetensors", "model.safetensors", "weights.pt"};
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
+        if (file_exists(path_join(path, NAMES[i]))) return path_join(path, NAMES[i]);
+    fail(HISS_ERROR_FILE, "%s: holds no weights.safetensors (is it a model folder, and has its training saved once?)", path);
+}
+
+/* A published .pt keeps its settings under "params"; a converted one as text under "config". */
+config model_settings(const char *path, const store *s) {
+    const char *file = folder_exists(path) ? path_join(path, "config.json") : path_join(path_folder(path), "config.json");
+    config said = store_metadata(s);
+    if (folder_exists(path) && file_exists(file)) return config_load(file);
+    if (config_has(said, "params") && json_is_object(config_get(said, "params").value)) return config_get(said, "params");
+    if (config_has(said, "config")) {
+        const char *words = config_string(said, "config", "{}");
+        return config_parse(words, strlen(words), format("%s: config", store_path(s)));
+    }
+    if (!strcmp(path_name(path), "weights.safetensors") && file_exists(file)) return config_load(file);
+    return config_parse("{}", 2, store_path(s));
+}
+
+const system_row *system_find(config settings, const store *s) {
+    const char *name = config_string(settings, "system", NULL), *names[16];
+    size_t count = 0;
+    for (; SYSTEMS[count]; count++) {
+        names[count] = SYSTEMS[count]->name;
+        if (name ? !strcmp(name, names[count]) : store_find(s, SYSTEMS[count]->landmark) != NULL) return SYSTEMS[count];
+    }
+    if (name) fail(HISS_ERROR_FORMAT, "%s: unknown system '%s': %s", settings.where, name, suggest(name, names, count));
+    return NULL;
+}
+
+static void read_classes(model *m) {
+    if (!config_has(m->settings, "classes")) return;
+    config list = config_get(m->settings, "classes");
+    if (!json_is_array(list.value)) return;
+    int64_t count = (int64_t) config_count(list);
+    if (count != m->class_count || count > MOST_CLASSES)
+        fail(HISS_ERROR_FORMAT, "%s: names %lld classes, but the weights hold %lld", list.where, (long long) count,
+             (long long) m->class_count);
+    m->classes = NEW_ARRAY(const char *, count + 1);
+    for (int64_t i = 0; i < count; i++) {
+        m->classes[i] = json_string_value(config_at(list, (size_t) i).value);
+        if (!m->classes[i]) fail(HISS_ERROR_FORMAT, "%s: class %lld is not a name", list.where, (long long) i);
+    }
+}
+
+static void check_betas(const char *where, const double *betas, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (!(betas[i] > 0 && betas[i] < 1))
+            fail(HISS_ERROR_FORMAT, "%s: beta %zu of the noise schedule is %g, not between 0 and 1", where, i, betas[i]);
+}
+
+model *model_open(const char *path) {
+    model *m = NEW(model);
+    m->path = copy_string(path);
+    m->weights = model_weights_path(path);
+    store *s = store_open(m->weights);
+    m->settings = model_settings(path, s);
+    m->system = system_find(m->settings, s);
+    if (!m->system)
+        fail(HISS_ERROR_FORMAT, "%s: not a model hiss knows (DiffWave, WaveGrad); hiss info %s --tensors shows what is inside",
+             path, path);
+    m->rate = (int) config_int(m->settings, "sample_rate", DEFAULT_RATE, 1000, 768000);
+    m->length = config_int(m->settings, "audio_len", 0, 0, INT64_C(1) << 31);
+    binder *b = binder_load(s);
+    m->system->open(m, s, b);
+    m->parameters = binder_finish(b, true);
+    m->window = WINDOW_SAMPLES;
+    m->front = m->mels ? config_string(m->settings, "front", m->system->front) : NULL;
+    check_betas(m->settings.where, m->betas, m->beta_count);
+    check_betas(m->settings.where, m->fast, m->fast_count);
+    read_classes(m);
+    return m;
+}
+
+/* --- classes --- */
+
+int32_t model_class(const model *m, const char *name) {
+    if (!name || !strcasecmp(name, "any")) return -1;
+    if (!m->class_count) fail(HISS_ERROR_ARGUMENT, "--class %s: %s knows no classes", name, m->path);
+    for (int64_t i = 0; m->classes && i < m->class_count; i++)
+        if (!strcasecmp(name, m->classes[i])) return (int32_t) i;
+    long long number;
+    if (parse_long(name, 0, m->class_count - 1, &number)) return (int32_t) number;
+    if (!m->classes)
+        fail(HISS_ERROR_ARGUMENT, "--class %s: %s has classes 0 to %lld", name, m->path, (long long) m->class_count - 1);
+    fail(HISS_ERROR_ARGUMENT, "--class %s: no such class: %s", name,
+         suggest(name, m->classes, (size_t) m->class_count));
+}
+
+/* --- noise --- */
+
+typedef struct {
+    const condition *c;
+    const int32_t *classes;
+    double alpha_bar;
+} request;
+
+/* Frames that belong to samples first .. first + n - 1: [B, F, M] -> [B, n / hop, M]. */
+static const tensor *cut_mel(const model *m, const tensor *mel, int64_t first, int64_t n) {
+    int64_t B = mel->shape[0], F = mel->shape[1], M = mel->shape[2], frames = n / m->hop;
+    if (frames == F) return mel;
+    tensor *part = tensor_new(F32, SHAPE(B, frames, M));
+    for (int64_t b = 0; b < B; b++)
+        memcpy(f32(part) + b * frames * M, f32(mel) + (b * F + first / m->hop) * M, (size_t) (frames * M) * sizeof(float));
+    return part;
+}
+
+static tensor *predict_window(void *context, const tensor *x, int64_t first) {
+    request *r = context;
+    const model *m = r->c->m;
+    scope_begin();
+    const tensor *mel = r->c->mel ? cut_mel(m, r->c->mel, first, x->shape[1]) : NULL;
+    return scope_end_keep(m->system->predict(m, x, r->alpha_bar, mel, r->classes));
+}
+
+static tensor *predict_with(const condition *c, const int32_t *classes, const tensor *x, double alpha_bar) {
+    request r = {c, classes, alpha_bar};
+    window w = {c->m->window, c->m->halo, c->m->hop};
+    return predict_in_windows(w, x, predict_window, &r);
+}
+
+tensor *predict_noise(const condition *c, const tensor *x, double alpha_bar) {
+    if (!c->classes || c->guidance == 1) return predict_with(c, c->classes, x, alpha_bar);
+    scope_begin();
+    tensor *free = predict_with(c, NULL, x, alpha_bar), *bound = predict_with(c, c->classes, x, alpha_bar);
+    for (int64_t i = 0; i < count(bound); i++)
+        f32(bound)[i] = f32(free)[i] + (float) c->guidance * (f32(bound)[i] - f32(free)[i]);
+    return scope_end_keep(bound);
+}
