@@ -1,0 +1,20 @@
+#include "cli/choices.h"
+
+#include "signal/mel.h"
+#include "systems/sample.h"
+
+#define CHOICES(function, ...)                                                                                         \
+    const char *const *function(void) {                                                                                \
+        static const char *const names[] = {__VA_ARGS__, NULL};                                                        \
+        return names;                                                                                                  \
+    }
+
+CHOICES(choices_precision, "auto", "f32", "bf16")
+CHOICES(choices_seed_like, "hiss", "torch")
+CHOICES(choices_type, "f32", "bf16", "f16")
+CHOICES(choices_bits, "16", "24", "float")
+CHOICES(choices_shell, "bash", "zsh", "fish")
+
+const char *const *choices_sampler(void) { return sampler_names(); }
+const char *const *choices_schedule(void) { return schedule_names(); }
+const char *const *choices_front(void) { return mel_front_names(); }

@@ -1,0 +1,235 @@
+/* The table of options and the parsing of a command line by it. */
+#include "cli/options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/scope.h"
+#include "base/text.h"
+#include "cli/choices.h"
+
+/* Beyond this a seed would not survive the way through a JSON number. */
+static const double SEED_MOST = 9007199254740991.0;
+
+const option OPTION_TABLE[OPTS] = {
+    [OPT_MODEL] = {"model", 'm', KIND_PATH, "PATH", NULL, 0, 0, NULL,
+                   "a model folder of hiss's, or a published .pt or .safetensors file", NULL},
+    [OPT_OUT] = {"out", 'o', KIND_PATH, "PATH", NULL, 0, 0, NULL,
+                 "where the result goes; a name ending in / or without extension is a folder", NULL},
+    [OPT_SECONDS] = {"seconds", 's', KIND_NUMBER, "SECONDS", "s", 0.001, 36000, NULL,
+                     "length of the sound; default: the length the model was trained on", NULL},
+    [OPT_COUNT] = {"count", 'n', KIND_INTEGER, "N", NULL, 1, 100000, "1", "how many sounds", NULL},
+    [OPT_SEED] = {"seed", 0, KIND_INTEGER, "N", NULL, 0, SEED_MOST, "0",
+                  "names the sound: the same seed gives the same samples; sound i of several has seed + i", NULL},
+    [OPT_SEED_LIKE] = {"seed-like", 0, KIND_CHOICE, "WHOSE", NULL, 0, 0, "hiss",
+                       "whose random numbers a seed stands for", choices_seed_like},
+    [OPT_STEPS] = {"steps", 0, KIND_INTEGER, "N", NULL, 1, 10000, NULL,
+                   "passes through the network (for train: updates); default: the schedule's own", NULL},
+    [OPT_SAMPLER] = {"sampler", 0, KIND_CHOICE, "NAME", NULL, 0, 0, NULL,
+                     "how noise becomes sound; default: the model's paper", choices_sampler},
+    [OPT_SCHEDULE] = {"schedule", 0, KIND_CHOICE, "NAME", NULL, 0, 0, NULL,
+                      "noise levels visited; default: the model's paper", choices_schedule},
+    [OPT_ETA] = {"eta", 0, KIND_NUMBER, "AMOUNT", NULL, 0, 10, NULL,
+                 "fresh noise of ddim and the ancestral and sde samplers; 0: none; default: the sampler's own", NULL},
+    [OPT_CLASS] = {"class", 'c', KIND_TEXT, "NAME", NULL, 0, 0, NULL,
+                   "what to make, by name or number (see hiss classes); default: any", NULL},
+    [OPT_GUIDANCE] = {"guidance", 'g', KIND_NUMBER, "SCALE", NULL, 0, 100, "1",
+                      "how strongly to follow the class; 1: as trained", NULL},
+    [OPT_LEVELS] = {"levels", 0, KIND_TEXT, "T,T,...", NULL, 0, 1, "0,0.1,0.25,0.5,0.75,1",
+                    "how far into the forward process, 0 (clean) to 1 (its end)", NULL},
+    [OPT_FRONT] = {"front", 0, KIND_CHOICE, "NAME", NULL, 0, 0, "diffwave",
+                   "whose mel spectrogram to compute; --model overrides it", choices_front},
+    [OPT_TYPE] = {"type", 0, KIND_CHOICE, "TYPE", NULL, 0, 0, NULL, "of the stored numbers", choices_type},
+    [OPT_TENSORS] = {"tensors", 0, KIND_FLAG, NULL, NULL, 0, 0, NULL, "list every tensor with type and shape", NULL},
+    [OPT_RECIPE] = {"recipe", 0, KIND_PATH, "FILE", NULL, 0, 0, NULL, "what to train and how (JSON)", NULL},
+    [OPT_DATA] = {"data", 0, KIND_PATH, "PATH", NULL, 0, 0, NULL,
+                  "folder of recordings (sub-folders are classes), or a .tsv or .jsonl manifest", NULL},
+    [OPT_MINUTES] = {"minutes", 0, KIND_NUMBER, "MINUTES", "min", 0.001, 1e6, NULL,
+                     "stop, saved, after this long; default: the recipe's", NULL},
+    [OPT_RESUME] = {"resume", 0, KIND_FLAG, NULL, NULL, 0, 0, NULL, "go on from the checkpoint in the output folder", NULL},
+    [OPT_BITS] = {"bits", 0, KIND_CHOICE, "BITS", NULL, 0, 0, "16", "sample format of WAV and FLAC files", choices_bits},
+    [OPT_PICTURE] = {"picture", 'p', KIND_FLAG, NULL, NULL, 0, 0, NULL,
+                     "also write a picture beside the sound: waveform over mel spectrogram", NULL},
+    [OPT_PRECISION] = {"precision", 0, KIND_CHOICE, "NAME", NULL, 0, 0, "auto",
+                       "of matrix operands; auto: bf16 where the processor multiplies it, else f32", choices_precision},
+    [OPT_THREADS] = {"threads", 't', KIND_INTEGER, "N", NULL, 0, 4096, "0", "processor cores to use; 0: all", NULL},
+    [OPT_MAN] = {"man", 0, KIND_FLAG, NULL, NULL, 0, 0, NULL, "print the manual page (roff)", NULL},
+    [OPT_COMPLETION] = {"completion", 0, KIND_CHOICE, "SHELL", NULL, 0, 0, NULL, "print a completion script",
+                        choices_shell},
+    [OPT_JSON] = {"json", 0, KIND_FLAG, NULL, NULL, 0, 0, NULL, "results as JSON on standard output", NULL},
+    [OPT_QUIET] = {"quiet", 'q', KIND_FLAG, NULL, NULL, 0, 0, NULL, "no progress, no warnings; only results and errors", NULL},
+    [OPT_HELP] = {"help", 'h', KIND_FLAG, NULL, NULL, 0, 0, NULL, "this help", NULL},
+};
+
+/* --- looking words up --- */
+
+static bool takes(const command *c, option_id id) {
+    for (const option_id *i = c->takes; *i != OPTS; i++)
+        if (*i == id) return true;
+    return false;
+}
+
+static option_id find_long(const command *c, const char *name, size_t length) {
+    for (int i = 0; i < OPTS; i++) {
+        const char *known = OPTION_TABLE[i].name;
+        if (strlen(known) == length && !strncmp(known, name, length) && takes(c, (option_id) i)) return (option_id) i;
+    }
+    return OPTS;
+}
+
+static option_id find_letter(const command *c, char letter) {
+    for (int i = 0; i < OPTS; i++)
+        if (OPTION_TABLE[i].letter == letter && takes(c, (option_id) i)) return (option_id) i;
+    return OPTS;
+}
+
+_Noreturn static void unknown(const command *c, const char *word) {
+    const char *known[OPTS];
+    size_t count = 0;
+    for (const option_id *i = c->takes; *i != OPTS; i++) known[count++] = format("--%s", OPTION_TABLE[*i].name);
+    const char *typed = copy_string(word);
+    char *equals = strchr(typed, '=');
+    if (equals) *equals = 0;
+    for (int i = 0; i < OPTS; i++)
+        if (!strcmp(typed, format("--%s", OPTION_TABLE[i].name)))
+            fail(HISS_ERROR_ARGUMENT, "hiss %s takes no %s; see hiss %s --help", c->name, typed, c->name);
+    fail(HISS_ERROR_ARGUMENT, "hiss %s: unknown option %s: %s", c->name, typed, suggest(typed, known, count));
+}
+
+/* --- values --- */
+
+static char *range_text(const option *o) {
+    return format("%s from %g to %.16g", o->kind == KIND_INTEGER ? "a whole number" : "a number", o->low, o->high);
+}
+
+static void check(const option *o, const char *value) {
+    long long whole;
+    double real;
+    size_t count = 0;
+    switch (o->kind) {
+    case KIND_INTEGER:
+        if (!parse_long(value, (long long) o->low, (long long) o->high, &whole))
+            fail(HISS_ERROR_ARGUMENT, "--%s %s: give %s", o->name, value, range_text(o));
+        return;
+    case KIND_NUMBER:
+        if (!parse_double(value, o->low, o->high, &real))
+            fail(HISS_ERROR_ARGUMENT, "--%s %s: give %s", o->name, value, range_text(o));
+        return;
+    case KIND_CHOICE:
+        for (const char *const *names = o->choices(); names[count]; count++)
+            if (!strcmp(names[count], value)) return;
+        fail(HISS_ERROR_ARGUMENT, "--%s %s: no such name: %s", o->name, value, suggest(value, o->choices(), count));
+    case KIND_PATH:
+    case KIND_TEXT:
+        if (!*value) fail(HISS_ERROR_ARGUMENT, "--%s: give a value (%s)", o->name, o->value);
+        return;
+    case KIND_FLAG: return;
+    }
+}
+
+static void set(arguments *a, option_id id, const char *value) {
+    const option *o = &OPTION_TABLE[id];
+    check(o, value);
+    a->text[id] = value;
+    a->given[id] = true;
+}
+
+/* --- the line --- */
+
+typedef struct {
+    arguments *a;
+    int argc, at;
+    char **argv;
+} line;
+
+static const char *next_value(line *l, const option *o) {
+    if (l->at + 1 >= l->argc)
+        fail(HISS_ERROR_ARGUMENT, "--%s needs a value: --%s %s", o->name, o->name, o->value);
+    return l->argv[++l->at];
+}
+
+/* --name, --name value, --name=value */
+static void take_long(line *l, const char *word) {
+    const char *equals = strchr(word, '=');
+    size_t length = equals ? (size_t) (equals - word - 2) : strlen(word + 2);
+    option_id id = find_long(l->a->command, word + 2, length);
+    if (id == OPTS) unknown(l->a->command, word);
+    const option *o = &OPTION_TABLE[id];
+    if (o->kind == KIND_FLAG) {
+        if (equals) fail(HISS_ERROR_ARGUMENT, "--%s takes no value", o->name);
+        set(l->a, id, "");
+    } else {
+        set(l->a, id, equals ? equals + 1 : next_value(l, o));
+    }
+}
+
+/* -q, -qp, -o value, -ovalue */
+static void take_letters(line *l, const char *word) {
+    for (const char *c = word + 1; *c; c++) {
+        option_id id = find_letter(l->a->command, *c);
+        if (id == OPTS) unknown(l->a->command, format("-%c", *c));
+        const option *o = &OPTION_TABLE[id];
+        if (o->kind != KIND_FLAG) {
+            set(l->a, id, c[1] ? c + 1 : next_value(l, o));
+            return;
+        }
+        set(l->a, id, "");
+    }
+}
+
+static void check_names(const arguments *a) {
+    const command *c = a->command;
+    if (a->name_count < c->names_least)
+        fail(HISS_ERROR_ARGUMENT, "hiss %s needs %s; see hiss %s --help", c->name, c->names, c->name);
+    if (a->name_count > c->names_most)
+        fail(HISS_ERROR_ARGUMENT, "hiss %s: '%s' is one argument too many; see hiss %s --help", c->name,
+             a->names[c->names_most], c->name);
+    for (int i = 0; i < 3 && c->needs[i] != OPTS; i++)
+        if (!a->given[c->needs[i]])
+            fail(HISS_ERROR_ARGUMENT, "hiss %s needs --%s %s; see hiss %s --help", c->name,
+                 OPTION_TABLE[c->needs[i]].name, OPTION_TABLE[c->needs[i]].value, c->name);
+}
+
+arguments arguments_parse(const command *c, int argc, char **argv) {
+    arguments a = {.command = c, .names = NEW_ARRAY(const char *, argc + 1)};
+    for (const option_id *i = c->takes; *i != OPTS; i++) a.text[*i] = OPTION_TABLE[*i].otherwise;
+    line l = {&a, argc, 0, argv};
+    bool only_names = false;
+    for (; l.at < argc; l.at++) {
+        const char *word = argv[l.at];
+        if (only_names || word[0] != '-' || !word[1]) a.names[a.name_count++] = word;
+        else if (!strcmp(word, "--")) only_names = true;
+        else if (word[1] == '-') take_long(&l, word);
+        else take_letters(&l, word);
+    }
+    if (!a.given[OPT_HELP]) check_names(&a);
+    return a;
+}
+
+bool flag(const arguments *a, option_id id) { return a->given[id]; }
+
+const char *text(const arguments *a, option_id id) { return a->text[id]; }
+
+int64_t integer(const arguments *a, option_id id, int64_t otherwise) {
+    const option *o = &OPTION_TABLE[id];
+    long long value = otherwise;
+    if (a->text[id]) parse_long(a->text[id], (long long) o->low, (long long) o->high, &value);
+    return value;
+}
+
+double number(const arguments *a, option_id id, double otherwise) {
+    const option *o = &OPTION_TABLE[id];
+    double value = otherwise;
+    if (a->text[id]) parse_double(a->text[id], o->low, o->high, &value);
+    return value;
+}
+
+double *numbers(const arguments *a, option_id id, size_t *count) {
+    const option *o = &OPTION_TABLE[id];
+    char **pieces = split(a->text[id], ',', count);
+    double *values = NEW_ARRAY(double, *count);
+    for (size_t i = 0; i < *count; i++)
+        if (!parse_double(pieces[i], o->low, o->high, &values[i]))
+            fail(HISS_ERROR_ARGUMENT, "--%s: '%s' is not a number from %g to %g", o->name, pieces[i], o->low, o->high);
+    return values;
+}

@@ -1,0 +1,20 @@
+/* The options that say what sound to make, as a request. */
+#ifndef HISS_CLI_REQUEST_H
+#define HISS_CLI_REQUEST_H
+
+#include "cli/options.h"
+#include "systems/generate.h"
+
+sound_request request_of(const arguments *a, const model *m);
+
+/* What every sound-making command takes, to be listed among its options. */
+#define SAMPLING_OPTIONS                                                                                               \
+    OPT_SEED, OPT_SEED_LIKE, OPT_STEPS, OPT_SAMPLER, OPT_SCHEDULE, OPT_ETA, OPT_CLASS, OPT_GUIDANCE
+#define COMMON_OPTIONS OPT_THREADS, OPT_JSON, OPT_QUIET, OPT_HELP
+
+/* File names that sounds can be written under. */
+extern const char *const SOUND_EXTENSIONS[];
+/* Writes the sound and, if --picture, its picture; says so and adds it to the JSON list. */
+void write_sound(const arguments *a, const audio *sound, const char *path, uint64_t seed, json_t *list);
+
+#endif

@@ -1,0 +1,79 @@
+/* hiss train: a model from recordings. */
+#include "train/loop.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+
+typedef struct {
+    bool quiet, terminal;
+} watching;
+
+static void watch(const train_report *report, void *context) {
+    const watching *w = context;
+    if (w->quiet) return;
+    scope_begin();
+    bool lasting = report->event != TRAIN_STEP;
+    const char *words = report->message ? report->message : train_report_text(report);
+    if (w->terminal) fprintf(stderr, "\r\033[K%s%s", words, lasting ? "\n" : "");
+    else fprintf(stderr, "%s\n", words);
+    fflush(stderr);
+    scope_end();
+}
+
+static precision precision_of(const char *name) {
+    return !strcmp(name, "f32") ? PRECISION_F32 : !strcmp(name, "bf16") ? PRECISION_BF16 : PRECISION_AUTO;
+}
+
+static json_t *real(double value) { return isfinite(value) ? json_real(value) : json_null(); }
+
+static void run(const arguments *a) {
+    watching w = {flag(a, OPT_QUIET), isatty(STDERR_FILENO) == 1};
+    train_options o = {
+        .recipe = text(a, OPT_RECIPE),
+        .data = text(a, OPT_DATA),
+        .out = text(a, OPT_OUT),
+        .resume = flag(a, OPT_RESUME),
+        .steps = integer(a, OPT_STEPS, 0),
+        .minutes = number(a, OPT_MINUTES, 0),
+        .has_seed = a->given[OPT_SEED],
+        .seed = (uint64_t) integer(a, OPT_SEED, 0),
+        .has_precision = a->given[OPT_PRECISION],
+        .numbers = precision_of(text(a, OPT_PRECISION)),
+        .watch = watch,
+        .context = &w,
+    };
+    prepare(a);
+    train_result r = train_run(&o);
+    if (w.terminal && !w.quiet) fprintf(stderr, "\n");
+    say(a, "%s", o.out);
+    if (r.interrupted) warn("stopped and saved at step %lld; go on with --resume", (long long) r.step);
+    json_t *result = json_make_object();
+    json_object_set_new(result, "path", json_string(o.out));
+    json_object_set_new(result, "step", json_integer(r.step));
+    json_object_set_new(result, "loss", real(r.loss));
+    json_object_set_new(result, "held_out", real(r.held_out));
+    json_object_set_new(result, "interrupted", json_boolean(r.interrupted));
+    say_json(a, result);
+}
+
+static const option_id TAKES[] = {OPT_RECIPE, OPT_DATA, OPT_OUT, OPT_RESUME, OPT_STEPS, OPT_MINUTES, OPT_SEED, OPT_PRECISION,
+                                  OPT_THREADS, OPT_JSON, OPT_QUIET, OPT_HELP, OPTS};
+
+const command COMMAND_TRAIN = {
+    .name = "train",
+    .summary = "train a model on a folder of recordings",
+    .names = "",
+    .takes = TAKES,
+    .needs = {OPT_RECIPE, OPT_OUT, OPTS},
+    .notes = "The output folder can be given to hiss generate at any moment. Ctrl-C saves and stops; --resume goes on as if it "
+             "had never stopped. A recording that cannot be read is named and skipped.",
+    .examples = {{"a model of drum hits", "hiss train --recipe recipes/drums.json --data hits/ -o model/"},
+                 {"go on for half an hour", "hiss train --recipe recipes/drums.json -o model/ --resume --minutes 30"}},
+    .run = run,
+};

@@ -1,0 +1,28 @@
+#include "cli/version.h"
+
+#include <jansson.h>
+#include <oneapi/dnnl/dnnl.h>
+#include <png.h>
+#include <sndfile.h>
+#include <soxr.h>
+#include <zip.h>
+
+#include "base/scope.h"
+#include "tensor/tape.h"
+
+const char *version_kernels(void) {
+    const dnnl_version_t *v = dnnl_version();
+    return format("oneDNN %d.%d.%d, matrix operands %s", v->major, v->minor, v->patch, operands() == BF16 ? "bf16" : "f32");
+}
+
+const char *version_library(size_t index) {
+    switch (index) {
+    case 0: return sf_version_string();
+    case 1: return format("soxr %s", soxr_version());
+    case 2: return format("jansson %s", JANSSON_VERSION);
+    case 3: return format("libzip %s", zip_libzip_version());
+    case 4: return format("libpng %s", png_get_libpng_ver(NULL));
+    case 5: return "kissfft";
+    default: return NULL;
+    }
+}
