@@ -1,0 +1,380 @@
+/* From recordings to batches: see dataset.h. */
+#include "train/dataset.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "signal/audio.h"
+
+/* A prepared recording. Kept as 16 bits of its own peak, cached or not, so that both give the same batches. */
+typedef struct {
+    int16_t *pcm;
+    float unit; /* value of 1 */
+    int64_t samples;
+    tensor *mel; /* [frames, M] or NULL */
+} sound;
+
+typedef enum { UNKNOWN, CACHED, PASSING, BROKEN } sound_state;
+
+struct dataset {
+    dataset_settings settings;
+    recordings *list;
+    sound *sounds;
+    sound_state *state;
+    size_t *part[2], part_count[2]; /* indices: training, held out */
+    size_t *by_class, *class_start; /* training indices sorted by class; where each class begins */
+    size_t *order;                  /* training indices in the order of an epoch */
+    int64_t order_epoch;
+    scope *home; /* of the cached sounds */
+    int64_t cached;
+    double seconds;
+};
+
+/* --- settings --- */
+
+static const char *const NORMALISE_NAMES[] = {"none", "peak", "rms"};
+
+static normalise_kind read_normalise(config c) {
+    const char *word = config_string(c, "normalise", "none");
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(word, NORMALISE_NAMES[i])) return (normalise_kind) i;
+    fail(HISS_ERROR_ARGUMENT, "%s: normalise: '%s' is not known; %s", c.where, word, suggest(word, NORMALISE_NAMES, 3));
+}
+
+static bool read_either(config c, const char *key, const char *no, const char *yes) {
+    const char *word = config_string(c, key, no);
+    if (strcmp(word, no) && strcmp(word, yes))
+        fail(HISS_ERROR_ARGUMENT, "%s: %s: '%s' is neither '%s' nor '%s'", c.where, key, word, no, yes);
+    return !strcmp(word, yes);
+}
+
+dataset_settings dataset_settings_read(config c, int64_t hop) {
+    static const char *const keys[] = {"path",      "sample_rate", "seconds", "frames",   "channel",        "trim_db",
+                                       "normalise", "level_db",    "fade",    "crop",     "shortest",       "held_out",
+                                       "balance",   "cache_mib",   "class",   "held_out_clips", NULL};
+    config_only(c, keys);
+    dataset_settings s = {.rate = (int) config_need_int(c, "sample_rate", 1000, 192000)};
+    s.samples = config_int(c, "frames", 0, 1, 1 << 20) * hop;
+    if (!s.samples) s.samples = (int64_t) ceil(config_number(c, "seconds", 1, 0.01, 600) * s.rate / (double) hop) * hop;
+    if (s.samples > (int64_t) 600 * s.rate) fail(HISS_ERROR_ARGUMENT, "%s: clips longer than 600 s", c.where);
+    s.first_channel = read_either(c, "channel", "mix", "first");
+    s.trim_db = config_number(c, "trim_db", 0, 0, 200);
+    s.normalise = read_normalise(c);
+    s.level_db = config_number(c, "level_db", -1, -60, 0);
+    s.fade_seconds = config_number(c, "fade", 0, 0, 1);
+    s.crop_start = read_either(c, "crop", "random", "start");
+    s.shortest = config_number(c, "shortest", 0, 0, 600);
+    s.held_out = config_number(c, "held_out", 0.05, 0, 0.9);
+    s.held_out_clips = config_int(c, "held_out_clips", 64, 1, 1 << 20);
+    s.balance = config_bool(c, "balance", false);
+    s.cache_bytes = config_int(c, "cache_mib", 512, 1, 1 << 20) << 20;
+    return s;
+}
+
+/* --- preparing one recording --- */
+
+static float peak_of(const float *x, int64_t n) {
+    float peak = 0;
+    for (int64_t i = 0; i < n; i++) peak = fabsf(x[i]) > peak ? fabsf(x[i]) : peak;
+    return peak;
+}
+
+static audio *trim(audio *a, double db) {
+    if (db <= 0) return a;
+    float floor = peak_of(a->samples, a->frames) * (float) pow(10, -db / 20);
+    int64_t first = 0, end = a->frames, before = a->rate / 1000, after = a->rate / 100; /* 1 ms and 10 ms stay */
+    while (first < end && fabsf(a->samples[first]) <= floor) first++;
+    while (end > first && fabsf(a->samples[end - 1]) <= floor) end--;
+    first = first > before ? first - before : 0;
+    end = end + after < a->frames ? end + after : a->frames;
+    return audio_cut(a, first, end - first);
+}
+
+static double rms_of(const float *x, int64_t n) {
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += (double) x[i] * x[i];
+    return sqrt(sum / (double) n);
+}
+
+/* The gain asked for; RMS stops where the peak would clip. */
+static float gain_for(const audio *a, const dataset_settings *s, float peak) {
+    if (s->normalise == NORMALISE_NONE) return peak > 1 ? 1 / peak : 1;
+    double level = pow(10, s->level_db / 20), now = peak;
+    if (s->normalise == NORMALISE_RMS) now = rms_of(a->samples, a->frames);
+    double gain = level / now;
+    return (float) (gain * peak > 1 ? 1 / peak : gain);
+}
+
+static void quantise(sound *to, const audio *a, float gain, float peak) {
+    to->samples = a->frames;
+    to->unit = gain * peak / 32767;
+    for (int64_t i = 0; i < a->frames; i++) to->pcm[i] = (int16_t) lrintf(a->samples[i] / peak * 32767);
+}
+
+static float *decode_pcm(const sound *s, int64_t length) {
+    float *x = NEW_ARRAY(float, length);
+    for (int64_t i = 0; i < s->samples && i < length; i++) x[i] = (float) s->pcm[i] * s->unit;
+    return x;
+}
+
+typedef struct {
+    const dataset_settings *settings;
+    const char *path;
+    scope *home; /* where the result lives */
+    sound result;
+} preparation;
+
+static void prepare(void *argument) {
+    preparation *p = argument;
+    const dataset_settings *s = p->settings;
+    audio *a = audio_read(p->path);
+    if (a->channels > 1) a = s->first_channel ? audio_channel(a, 0) : audio_mix_down(a);
+    if (a->rate != s->rate) a = audio_resample(a, s->rate);
+    float peak = peak_of(a->samples, a->frames);
+    if (!(peak > 1e-5f)) fail(HISS_ERROR_FORMAT, "%s: silent", p->path);
+    a = trim(a, s->trim_db);
+    if ((double) a->frames < s->shortest * s->rate)
+        fail(HISS_ERROR_FORMAT, "%s: %.3f s is shorter than %g s", p->path, (double) a->frames / s->rate, s->shortest);
+    scope *inner = scope_switch(p->home);
+    p->result.pcm = alloc((size_t) a->frames * sizeof(int16_t));
+    scope_switch(inner);
+    quantise(&p->result, a, gain_for(a, s, peak), peak);
+    if (!s->mel) return;
+    int64_t length = a->frames > s->samples ? a->frames : s->samples;
+    const tensor *mel = mel_compute(s->mel, decode_pcm(&p->result, length), length);
+    scope_switch(p->home);
+    p->result.mel = tensor_from(f32(mel), shape_of(mel));
+    scope_switch(inner);
+}
+
+static int64_t bytes_of(const sound *s) {
+    return s->samples * (int64_t) sizeof(int16_t) + (s->mel ? (int64_t) tensor_bytes(s->mel) : 0);
+}
+
+/* Decodes recording i into `home`; false if it is of no use, which is said once. */
+static bool load(dataset *d, size_t i, scope *home, sound *to) {
+    preparation p = {.settings = &d->settings, .path = d->list->items[i].path, .home = home};
+    hiss_error error;
+    if (!try_run(prepare, &p, &error)) {
+        if (error.code == HISS_ERROR_MEMORY || error.code == HISS_ERROR_INTERRUPTED) fail_again(&error);
+        d->state[i] = BROKEN;
+        warn("%s is skipped: %s", d->list->items[i].name, error.message);
+        return false;
+    }
+    *to = p.result;
+    return true;
+}
+
+/* The sound of recording i, from the cache or decoded into the current scope. */
+static bool fetch(dataset *d, size_t i, sound *to) {
+    if (d->state[i] == BROKEN) return false;
+    if (d->state[i] == CACHED) *to = d->sounds[i];
+    else return load(d, i, scope_current(), to);
+    return true;
+}
+
+/* --- opening --- */
+
+static void fill_cache(dataset *d) {
+    for (size_t i = 0; i < d->list->count; i++) {
+        if (interrupted()) fail(HISS_ERROR_INTERRUPTED, "stopped while reading the recordings");
+        if (d->cached >= d->settings.cache_bytes) {
+            d->state[i] = PASSING;
+        } else if (load(d, i, d->home, &d->sounds[i])) {
+            d->state[i] = CACHED;
+            d->cached += bytes_of(&d->sounds[i]);
+            d->seconds += (double) d->sounds[i].samples / d->settings.rate;
+        }
+    }
+}
+
+/* Indices of the usable recordings: training and held out; a held-out part that took everything gives one back. */
+static void divide(dataset *d) {
+    size_t n = d->list->count;
+    for (int part = 0; part < 2; part++) d->part[part] = NEW_ARRAY(size_t, n);
+    for (size_t i = 0; i < n; i++) {
+        int part = d->list->items[i].held_out;
+        if (d->state[i] != BROKEN) d->part[part][d->part_count[part]++] = i;
+    }
+    if (!d->part_count[0] && d->part_count[1]) {
+        memcpy(d->part[0], d->part[1], d->part_count[1] * sizeof(size_t));
+        d->part_count[0] = d->part_count[1];
+        d->part_count[1] = 0;
+    }
+}
+
+/* Training indices by class; class_start[c] .. class_start[c + 1]. Unlabelled ones come last as a class of their own. */
+static void sort_by_class(dataset *d) {
+    size_t classes = d->list->class_count, n = 0;
+    d->by_class = NEW_ARRAY(size_t, d->part_count[0]);
+    d->class_start = NEW_ARRAY(size_t, classes + 2);
+    for (size_t c = 0; c <= classes; c++) {
+        int32_t wanted = c < classes ? (int32_t) c : -1;
+        for (size_t i = 0; i < d->part_count[0]; i++)
+            if (d->list->items[d->part[0][i]].class_index == wanted) d->by_class[n++] = d->part[0][i];
+        d->class_start[c + 1] = n;
+    }
+}
+
+static void destroy_home(void *home) { scope_destroy(home); }
+
+dataset *dataset_open(const char *path, const dataset_settings *s) {
+    dataset *d = NEW(dataset);
+    d->settings = *s;
+    d->list = recordings_find(path, s->held_out);
+    d->sounds = NEW_ARRAY(sound, d->list->count);
+    d->state = NEW_ARRAY(sound_state, d->list->count);
+    d->home = scope_create();
+    defer(destroy_home, d->home);
+    fill_cache(d);
+    divide(d);
+    if (!d->part_count[0])
+        fail(HISS_ERROR_ARGUMENT, "%s: none of its %zu recordings can be used", path, d->list->count);
+    d->order = NEW_ARRAY(size_t, d->part_count[0]);
+    d->order_epoch = -1;
+    sort_by_class(d);
+    return d;
+}
+
+const recordings *dataset_recordings(const dataset *d) { return d->list; }
+size_t dataset_usable(const dataset *d, bool held_out) { return d->part_count[held_out]; }
+int64_t dataset_cached_bytes(const dataset *d) { return d->cached; }
+double dataset_seconds(const dataset *d) { return d->seconds; }
+
+uint64_t dataset_fingerprint(const dataset *d) {
+    uint64_t h = 0xCBF29CE484222325u;
+    for (size_t i = 0; i < d->list->count; i++) {
+        for (const char *c = d->list->items[i].name; *c; c++) h = (h ^ (uint8_t) *c) * 0x100000001B3u;
+        h = (h ^ (uint64_t) (d->list->items[i].class_index + 2)) * 0x100000001B3u;
+        h = (h ^ (uint64_t) (d->state[i] == CACHED ? d->sounds[i].samples : 0)) * 0x100000001B3u;
+    }
+    return h;
+}
+
+/* --- batches --- */
+
+/* What a clip's random numbers are for: children of the clip's key. */
+enum { DRAW_ITEM, DRAW_CROP, DRAW_LEVEL, DRAW_PLACE, DRAW_CLASS, DRAW_NOISE };
+enum { PURPOSE_CLIPS, PURPOSE_ORDER, PURPOSE_HELD_OUT };
+
+static double draw(random_key clip, uint64_t what) { return random_uniform(random_child(clip, what), 0); }
+
+/* The order of an epoch: Fisher and Yates' shuffle, a function of key and epoch. */
+static void shuffle(dataset *d, random_key key, int64_t epoch) {
+    size_t n = d->part_count[0];
+    random_key k = random_child(random_child(key, PURPOSE_ORDER), (uint64_t) epoch);
+    memcpy(d->order, d->part[0], n * sizeof(size_t));
+    for (size_t i = n; i > 1; i--) {
+        size_t j = (size_t) random_below(k, i, i), t = d->order[i - 1];
+        d->order[i - 1] = d->order[j];
+        d->order[j] = t;
+    }
+    d->order_epoch = epoch;
+}
+
+/* Which recording clip number `place` of the whole run is; later attempts replace broken ones. */
+static size_t choose(dataset *d, random_key key, random_key clip, int64_t place, uint64_t attempt) {
+    random_key k = random_child(clip, DRAW_ITEM);
+    size_t n = d->part_count[0];
+    if (d->settings.balance) {
+        size_t c, kinds = d->list->class_count + 1;
+        uint64_t tries = 0;
+        do c = (size_t) random_below(k, attempt * 4096 + tries++, kinds);
+        while (d->class_start[c] == d->class_start[c + 1] && tries < 4000);
+        size_t size = d->class_start[c + 1] - d->class_start[c];
+        if (size) return d->by_class[d->class_start[c] + (size_t) random_below(k, attempt * 4096 + 4001, size)];
+    }
+    if (attempt) return d->part[0][random_below(k, attempt, n)];
+    if (place / (int64_t) n != d->order_epoch) shuffle(d, key, place / (int64_t) n);
+    return d->order[place % (int64_t) n];
+}
+
+static void copy_clip(const dataset *d, const sound *s, double where, float *audio, float *mel) {
+    int64_t T = d->settings.samples, first = 0, n = s->samples;
+    if (s->mel) {
+        int64_t M = s->mel->shape[1], F = T / d->settings.mel->stft.hop, spare = s->mel->shape[0] - F;
+        int64_t frame = d->settings.crop_start || spare <= 0 ? 0 : (int64_t) (where * (double) (spare + 1));
+        memcpy(mel, f32(s->mel) + frame * M, (size_t) (F * M) * sizeof(float));
+        first = frame * d->settings.mel->stft.hop;
+    } else if (n > T && !d->settings.crop_start) {
+        first = (int64_t) (where * (double) (n - T + 1));
+    }
+    int64_t length = n - first < T ? n - first : T;
+    if (length < 0) length = 0;
+    for (int64_t i = 0; i < length; i++) audio[i] = (float) s->pcm[first + i] * s->unit;
+    memset(audio + length, 0, (size_t) (T - length) * sizeof(float));
+    int64_t fade = (int64_t) (d->settings.fade_seconds * d->settings.rate);
+    if (first + length >= n || s->mel) fade = 0; /* the recording's own end */
+    for (int64_t i = 0; i < fade && i < length; i++) audio[length - 1 - i] *= (float) i / (float) fade;
+}
+
+static batch *batch_new(const dataset *d, int64_t B) {
+    int64_t T = d->settings.samples;
+    batch *b = NEW(batch);
+    b->size = B;
+    b->audio = tensor_new(F32, SHAPE(B, T));
+    b->noise = tensor_new(F32, SHAPE(B, T));
+    if (d->settings.mel) b->mel = tensor_new(F32, SHAPE(B, T / d->settings.mel->stft.hop, d->settings.mel->bands));
+    b->classes = NEW_ARRAY(int32_t, B);
+    b->level = NEW_ARRAY(double, B);
+    b->place = NEW_ARRAY(double, B);
+    return b;
+}
+
+/* Fills clip i of b from a sound. */
+static void fill_clip(const dataset *d, batch *b, int64_t i, const sound *s, random_key clip) {
+    int64_t T = d->settings.samples, width = b->mel ? b->mel->shape[1] * b->mel->shape[2] : 0;
+    copy_clip(d, s, draw(clip, DRAW_CROP), f32(b->audio) + i * T, b->mel ? f32(b->mel) + i * width : NULL);
+    random_normal(random_child(clip, DRAW_NOISE), 0, f32(b->noise) + i * T, (size_t) T);
+    b->level[i] = draw(clip, DRAW_LEVEL);
+    b->place[i] = draw(clip, DRAW_PLACE);
+}
+
+batch *dataset_batch(dataset *d, random_key key, int64_t index, int64_t size, double class_dropout) {
+    enum { ATTEMPTS = 1000 };
+    batch *b = batch_new(d, size);
+    for (int64_t i = 0; i < size; i++) {
+        int64_t place = index * size + i;
+        random_key clip = random_child(random_child(key, PURPOSE_CLIPS), (uint64_t) place);
+        scope_begin();
+        sound s;
+        size_t item = 0;
+        uint64_t attempt = 0;
+        do {
+            if (attempt == ATTEMPTS) fail(HISS_ERROR_FILE, "none of %d recordings in a row could be read", ATTEMPTS);
+            item = choose(d, key, clip, place, attempt++);
+        } while (!fetch(d, item, &s));
+        fill_clip(d, b, i, &s, clip);
+        b->classes[i] = draw(clip, DRAW_CLASS) < class_dropout ? -1 : d->list->items[item].class_index;
+        scope_end();
+    }
+    return b;
+}
+
+int64_t dataset_held_out_clips(const dataset *d) {
+    int64_t n = (int64_t) d->part_count[1];
+    return n < d->settings.held_out_clips ? n : d->settings.held_out_clips;
+}
+
+batch *dataset_held_out(dataset *d, random_key key, int64_t first, int64_t size) {
+    batch *b = batch_new(d, size);
+    size_t n = d->part_count[1];
+    for (int64_t i = 0; i < size; i++) {
+        int64_t place = first + i;
+        random_key clip = random_child(random_child(key, PURPOSE_HELD_OUT), (uint64_t) place);
+        /* Spread over the list, which is sorted by name and so by class. */
+        size_t item = (size_t) ((double) place / (double) dataset_held_out_clips(d) * (double) n) % n, tried = 0;
+        scope_begin();
+        sound s;
+        while (!fetch(d, d->part[1][item], &s)) {
+            if (++tried == n) fail(HISS_ERROR_FILE, "no held-out recording can be read");
+            item = (item + 1) % n;
+        }
+        fill_clip(d, b, i, &s, clip);
+        b->level[i] = fmod(0.5 + (double) place * 0.6180339887498949, 1); /* even over the levels */
+        b->classes[i] = d->list->items[d->part[1][item]].class_index;
+        scope_end();
+    }
+    return b;
+}

@@ -1,0 +1,63 @@
+/* Recordings made ready for training: decoded, resampled, mono, trimmed, normalised, cut into clips of one length, with
+ * their classes and mel spectrograms, and the random numbers that a training step needs.
+ * B clips of a batch, T samples of a clip, F mel frames of it, M mels. */
+#ifndef HISS_TRAIN_DATASET_H
+#define HISS_TRAIN_DATASET_H
+
+#include "base/json.h"
+#include "base/random.h"
+#include "signal/mel.h"
+#include "tensor/tensor.h"
+#include "train/recordings.h"
+
+typedef enum { NORMALISE_NONE, NORMALISE_PEAK, NORMALISE_RMS } normalise_kind;
+
+typedef struct {
+    int rate;             /* hz */
+    int64_t samples;      /* of a clip; a multiple of the mel hop if there is one */
+    bool first_channel;   /* else the mean of all */
+    double trim_db;       /* silence below the peak by this much is cut from both ends; 0: keep all */
+    normalise_kind normalise;
+    double level_db;      /* of full scale, that peak or RMS comes to */
+    double fade_seconds;  /* at the end of a clip that was cut */
+    bool crop_start;      /* clips begin where the recording does, else anywhere */
+    double shortest;      /* seconds; shorter recordings are skipped, others padded with zeros */
+    double held_out;      /* part of the recordings */
+    int64_t held_out_clips; /* measured on, at most */
+    bool balance;         /* all classes equally often */
+    int64_t cache_bytes;  /* of decoded sound kept in memory */
+    const mel_front *mel; /* or NULL */
+} dataset_settings;
+
+/* The recipe's object "data" (all keys optional but sample_rate and seconds, or frames of `hop` samples). */
+dataset_settings dataset_settings_read(config data, int64_t hop);
+
+typedef struct dataset dataset;
+/* Lists the recordings, decodes them until the cache is full, and warns of each one that cannot be used. Fails if none
+ * can. In the current scope. */
+dataset *dataset_open(const char *path, const dataset_settings *s);
+const recordings *dataset_recordings(const dataset *d);
+size_t dataset_usable(const dataset *d, bool held_out); /* as far as is known */
+int64_t dataset_cached_bytes(const dataset *d);
+double dataset_seconds(const dataset *d); /* of what is cached */
+/* Changes when names, classes or lengths of the list do. */
+uint64_t dataset_fingerprint(const dataset *d);
+
+/* One batch. */
+typedef struct {
+    int64_t size;
+    tensor *audio, *noise; /* [B, T] F32; noise is standard normal */
+    tensor *mel;           /* [B, F, M] F32, or NULL */
+    int32_t *classes;      /* [B], -1: none */
+    double *level, *place; /* [B] in [0, 1): which noise level, and where inside its segment */
+} batch;
+
+/* Clips of batch `index` (steps times accumulation), all draws from the key; class_dropout: the part of the clips that
+ * are given no class. In the current scope. Not for two threads at once. */
+batch *dataset_batch(dataset *d, random_key key, int64_t index, int64_t size, double class_dropout);
+/* Held-out clips first .. first + size - 1, always the same. */
+batch *dataset_held_out(dataset *d, random_key key, int64_t first, int64_t size);
+/* How many held-out clips there are. */
+int64_t dataset_held_out_clips(const dataset *d);
+
+#endif

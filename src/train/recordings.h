@@ -1,0 +1,30 @@
+/* Which recordings there are: a folder walked, or a manifest read. Nothing is decoded here. */
+#ifndef HISS_TRAIN_RECORDINGS_H
+#define HISS_TRAIN_RECORDINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct {
+    const char *name, *path; /* as the folder or manifest has it; to be opened */
+    const char *label;       /* class, or NULL */
+    const char *caption;     /* or NULL */
+    bool has_split, held_out;
+    int32_t class_index;     /* in classes; -1: none */
+} recording;
+
+typedef struct {
+    recording *items; /* by name */
+    size_t count;
+    const char **classes; /* sorted; NULL-terminated */
+    size_t class_count;
+} recordings;
+
+/* A folder: every sound file in it and below; the first sub-folder on the way is the class. A manifest, .jsonl with the
+ * keys path, class, caption, split, or tab-separated columns of that order (a first line of names may change it); paths
+ * are relative to the manifest; split is "train" or "held-out". held_out: the part of the rest kept for measuring,
+ * chosen by a hash of the name. Fails when there is nothing. In the current scope. */
+recordings *recordings_find(const char *path, double held_out);
+
+#endif
