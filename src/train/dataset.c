@@ -5,15 +5,17 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "signal/audio.h"
+#include "signal/edit.h"
 
 /* A prepared recording. Kept as 16 bits of its own peak, cached or not, so that both give the same batches. */
 typedef struct {
-    int16_t *pcm;
-    float unit; /* value of 1 */
-    int64_t samples;
+    tensor *pcm; /* [samples] I16 */
+    float unit;  /* value of 1 */
     tensor *mel; /* [frames, M] or NULL */
 } sound;
+
+static int64_t length_of(const sound *s) { return s->pcm->shape[0]; }
+static const int16_t *pcm_of(const sound *s) { return s->pcm->data; }
 
 typedef enum { UNKNOWN, CACHED, PASSING, BROKEN } sound_state;
 
@@ -33,7 +35,7 @@ struct dataset {
 
 /* --- settings --- */
 
-static const char *const NORMALISE_NAMES[] = {"none", "peak", "rms"};
+static const char *const NORMALISE_NAMES[] = {"none", "peak", "loudness"};
 
 static normalise_kind read_normalise(config c) {
     const char *word = config_string(c, "normalise", "none");
@@ -61,7 +63,7 @@ dataset_settings dataset_settings_read(config c, int64_t hop) {
     s.first_channel = read_either(c, "channel", "mix", "first");
     s.trim_db = config_number(c, "trim_db", 0, 0, 200);
     s.normalise = read_normalise(c);
-    s.level_db = config_number(c, "level_db", -1, -60, 0);
+    s.level_db = config_number(c, "level_db", s.normalise == NORMALISE_LOUDNESS ? -20 : -1, -70, 0);
     s.fade_seconds = config_number(c, "fade", 0, 0, 1);
     s.crop_start = read_either(c, "crop", "random", "start");
     s.shortest = config_number(c, "shortest", 0, 0, 600);
@@ -74,96 +76,76 @@ dataset_settings dataset_settings_read(config c, int64_t hop) {
 
 /* --- preparing one recording --- */
 
-static float peak_of(const float *x, int64_t n) {
-    float peak = 0;
-    for (int64_t i = 0; i < n; i++) peak = fabsf(x[i]) > peak ? fabsf(x[i]) : peak;
-    return peak;
+/* Brings the level to what the recipe says; values beyond full scale are scaled down in any case. */
+static void normalise(audio *a, const dataset_settings *s) {
+    if (s->normalise == NORMALISE_PEAK) normalise_peak(a, s->level_db);
+    else if (s->normalise == NORMALISE_LOUDNESS) normalise_loudness(a, s->level_db, 0);
+    else if (audio_peak(a) > 1) normalise_peak(a, 0);
 }
 
-static audio *trim(audio *a, double db) {
-    if (db <= 0) return a;
-    float floor = peak_of(a->samples, a->frames) * (float) pow(10, -db / 20);
-    int64_t first = 0, end = a->frames, before = a->rate / 1000, after = a->rate / 100; /* 1 ms and 10 ms stay */
-    while (first < end && fabsf(a->samples[first]) <= floor) first++;
-    while (end > first && fabsf(a->samples[end - 1]) <= floor) end--;
-    first = first > before ? first - before : 0;
-    end = end + after < a->frames ? end + after : a->frames;
-    return audio_cut(a, first, end - first);
+static void quantise(sound *to, const audio *a) {
+    float peak = audio_peak(a);
+    to->unit = peak / 32767;
+    to->pcm = tensor_new(I16, SHAPE(a->frames));
+    for (int64_t i = 0; i < a->frames; i++) ((int16_t *) to->pcm->data)[i] = (int16_t) lrintf(a->samples[i] / peak * 32767);
 }
 
-static double rms_of(const float *x, int64_t n) {
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++) sum += (double) x[i] * x[i];
-    return sqrt(sum / (double) n);
-}
-
-/* The gain asked for; RMS stops where the peak would clip. */
-static float gain_for(const audio *a, const dataset_settings *s, float peak) {
-    if (s->normalise == NORMALISE_NONE) return peak > 1 ? 1 / peak : 1;
-    double level = pow(10, s->level_db / 20), now = peak;
-    if (s->normalise == NORMALISE_RMS) now = rms_of(a->samples, a->frames);
-    double gain = level / now;
-    return (float) (gain * peak > 1 ? 1 / peak : gain);
-}
-
-static void quantise(sound *to, const audio *a, float gain, float peak) {
-    to->samples = a->frames;
-    to->unit = gain * peak / 32767;
-    for (int64_t i = 0; i < a->frames; i++) to->pcm[i] = (int16_t) lrintf(a->samples[i] / peak * 32767);
-}
-
-static float *decode_pcm(const sound *s, int64_t length) {
+/* Of the sound as it will be heard, continued with zeros to a clip's length. */
+static tensor *mel_of_sound(const sound *s, const dataset_settings *settings) {
+    int64_t n = length_of(s), length = n > settings->samples ? n : settings->samples;
     float *x = NEW_ARRAY(float, length);
-    for (int64_t i = 0; i < s->samples && i < length; i++) x[i] = (float) s->pcm[i] * s->unit;
-    return x;
+    for (int64_t i = 0; i < n; i++) x[i] = (float) pcm_of(s)[i] * s->unit;
+    return mel_compute(settings->mel, x, length);
 }
 
 typedef struct {
     const dataset_settings *settings;
     const char *path;
-    scope *home; /* where the result lives */
     sound result;
 } preparation;
 
+/* The result stays in the scope around the border's own. */
 static void prepare(void *argument) {
     preparation *p = argument;
     const dataset_settings *s = p->settings;
+    scope_begin();
     audio *a = audio_read(p->path);
     if (a->channels > 1) a = s->first_channel ? audio_channel(a, 0) : audio_mix_down(a);
     if (a->rate != s->rate) a = audio_resample(a, s->rate);
-    float peak = peak_of(a->samples, a->frames);
-    if (!(peak > 1e-5f)) fail(HISS_ERROR_FORMAT, "%s: silent", p->path);
-    a = trim(a, s->trim_db);
+    if (!(audio_peak(a) > 1e-5f)) fail(HISS_ERROR_FORMAT, "%s: silent", p->path);
+    if (s->trim_db > 0) a = trim_silence(a, s->trim_db, 0.001, 0.01);
     if ((double) a->frames < s->shortest * s->rate)
         fail(HISS_ERROR_FORMAT, "%s: %.3f s is shorter than %g s", p->path, (double) a->frames / s->rate, s->shortest);
-    scope *inner = scope_switch(p->home);
-    p->result.pcm = alloc((size_t) a->frames * sizeof(int16_t));
-    scope_switch(inner);
-    quantise(&p->result, a, gain_for(a, s, peak), peak);
-    if (!s->mel) return;
-    int64_t length = a->frames > s->samples ? a->frames : s->samples;
-    const tensor *mel = mel_compute(s->mel, decode_pcm(&p->result, length), length);
-    scope_switch(p->home);
-    p->result.mel = tensor_from(f32(mel), shape_of(mel));
-    scope_switch(inner);
+    normalise(a, s);
+    quantise(&p->result, a);
+    if (s->mel) {
+        p->result.mel = mel_of_sound(&p->result, s);
+        SCOPE_END_KEEP(&p->result.pcm, &p->result.mel);
+    } else {
+        p->result.pcm = scope_end_keep(p->result.pcm);
+    }
+    scope_end_merge();
+    scope_begin();
 }
 
 static int64_t bytes_of(const sound *s) {
-    return s->samples * (int64_t) sizeof(int16_t) + (s->mel ? (int64_t) tensor_bytes(s->mel) : 0);
+    return (int64_t) tensor_bytes(s->pcm) + (s->mel ? (int64_t) tensor_bytes(s->mel) : 0);
 }
 
 /* Decodes recording i into `home`; false if it is of no use, which is said once. */
 static bool load(dataset *d, size_t i, scope *home, sound *to) {
-    preparation p = {.settings = &d->settings, .path = d->list->items[i].path, .home = home};
+    preparation p = {.settings = &d->settings, .path = d->list->items[i].path};
     hiss_error error;
-    if (!try_run(prepare, &p, &error)) {
+    scope *before = scope_switch(home);
+    bool ok = try_run(prepare, &p, &error);
+    scope_switch(before);
+    if (!ok) {
         if (error.code == HISS_ERROR_MEMORY || error.code == HISS_ERROR_INTERRUPTED) fail_again(&error);
         d->state[i] = BROKEN;
         warn("%s is skipped: %s", d->list->items[i].name, error.message);
-        return false;
     }
-    *to = p.result;
-    return true;
+    if (ok) *to = p.result;
+    return ok;
 }
 
 /* The sound of recording i, from the cache or decoded into the current scope. */
@@ -184,7 +166,7 @@ static void fill_cache(dataset *d) {
         } else if (load(d, i, d->home, &d->sounds[i])) {
             d->state[i] = CACHED;
             d->cached += bytes_of(&d->sounds[i]);
-            d->seconds += (double) d->sounds[i].samples / d->settings.rate;
+            d->seconds += (double) length_of(&d->sounds[i]) / d->settings.rate;
         }
     }
 }
@@ -247,7 +229,7 @@ uint64_t dataset_fingerprint(const dataset *d) {
     for (size_t i = 0; i < d->list->count; i++) {
         for (const char *c = d->list->items[i].name; *c; c++) h = (h ^ (uint8_t) *c) * 0x100000001B3u;
         h = (h ^ (uint64_t) (d->list->items[i].class_index + 2)) * 0x100000001B3u;
-        h = (h ^ (uint64_t) (d->state[i] == CACHED ? d->sounds[i].samples : 0)) * 0x100000001B3u;
+        h = (h ^ (uint64_t) (d->state[i] == CACHED ? length_of(&d->sounds[i]) : 0)) * 0x100000001B3u;
     }
     return h;
 }
@@ -291,7 +273,7 @@ static size_t choose(dataset *d, random_key key, random_key clip, int64_t place,
 }
 
 static void copy_clip(const dataset *d, const sound *s, double where, float *audio, float *mel) {
-    int64_t T = d->settings.samples, first = 0, n = s->samples;
+    int64_t T = d->settings.samples, first = 0, n = length_of(s);
     if (s->mel) {
         int64_t M = s->mel->shape[1], F = T / d->settings.mel->stft.hop, spare = s->mel->shape[0] - F;
         int64_t frame = d->settings.crop_start || spare <= 0 ? 0 : (int64_t) (where * (double) (spare + 1));
@@ -302,7 +284,7 @@ static void copy_clip(const dataset *d, const sound *s, double where, float *aud
     }
     int64_t length = n - first < T ? n - first : T;
     if (length < 0) length = 0;
-    for (int64_t i = 0; i < length; i++) audio[i] = (float) s->pcm[first + i] * s->unit;
+    for (int64_t i = 0; i < length; i++) audio[i] = (float) pcm_of(s)[first + i] * s->unit;
     memset(audio + length, 0, (size_t) (T - length) * sizeof(float));
     int64_t fade = (int64_t) (d->settings.fade_seconds * d->settings.rate);
     if (first + length >= n || s->mel) fade = 0; /* the recording's own end */

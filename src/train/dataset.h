@@ -10,7 +10,7 @@
 #include "tensor/tensor.h"
 #include "train/recordings.h"
 
-typedef enum { NORMALISE_NONE, NORMALISE_PEAK, NORMALISE_RMS } normalise_kind;
+typedef enum { NORMALISE_NONE, NORMALISE_PEAK, NORMALISE_LOUDNESS } normalise_kind;
 
 typedef struct {
     int rate;             /* hz */
@@ -18,7 +18,7 @@ typedef struct {
     bool first_channel;   /* else the mean of all */
     double trim_db;       /* silence below the peak by this much is cut from both ends; 0: keep all */
     normalise_kind normalise;
-    double level_db;      /* of full scale, that peak or RMS comes to */
+    double level_db;      /* that the peak (dB of full scale) or loudness (LUFS) comes to */
     double fade_seconds;  /* at the end of a clip that was cut */
     bool crop_start;      /* clips begin where the recording does, else anywhere */
     double shortest;      /* seconds; shorter recordings are skipped, others padded with zeros */

@@ -16,12 +16,12 @@ typedef struct {
     size_t capacity;
 } list;
 
-static recording *append(list *l) {
+static sound_file *append(list *l) {
     recordings *r = l->to;
     if (r->count >= MOST_RECORDINGS) fail(HISS_ERROR_MEMORY, "more than %d recordings", MOST_RECORDINGS);
     if (r->count == l->capacity) {
         l->capacity = l->capacity ? 2 * l->capacity : 256;
-        recording *grown = NEW_ARRAY(recording, l->capacity);
+        sound_file *grown = NEW_ARRAY(sound_file, l->capacity);
         if (r->count) memcpy(grown, r->items, r->count * sizeof *grown);
         r->items = grown;
     }
@@ -47,8 +47,8 @@ static void walk(list *l, const char *folder, const char *prefix, const char *la
         if (folder_exists(path)) {
             walk(l, path, format("%s/", name), label ? label : *names, depth + 1);
         } else if (is_sound(*names)) {
-            recording *r = append(l);
-            *r = (recording){.name = name, .path = path, .label = label};
+            sound_file *r = append(l);
+            *r = (sound_file){.name = name, .path = path, .label = label};
         }
     }
 }
@@ -66,8 +66,8 @@ typedef struct {
 
 static void add_row(list *l, const manifest *m, const char *const cell[COLUMNS]) {
     if (!cell[PATH] || !*cell[PATH]) fail(HISS_ERROR_FORMAT, "%s, line %zu: no path", m->file, m->line);
-    recording *r = append(l);
-    *r = (recording){.name = cell[PATH]};
+    sound_file *r = append(l);
+    *r = (sound_file){.name = cell[PATH]};
     r->path = *cell[PATH] == '/' ? cell[PATH] : path_join(m->folder, cell[PATH]);
     if (cell[CLASS] && *cell[CLASS]) r->label = cell[CLASS];
     if (cell[CAPTION] && *cell[CAPTION]) r->caption = cell[CAPTION];
@@ -126,7 +126,7 @@ static void read_manifest(list *l, const char *path) {
 /* --- classes and the held-out part --- */
 
 static int by_name(const void *a, const void *b) {
-    return strcmp(((const recording *) a)->name, ((const recording *) b)->name);
+    return strcmp(((const sound_file *) a)->name, ((const sound_file *) b)->name);
 }
 
 static int by_text(const void *a, const void *b) { return strcmp(*(char *const *) a, *(char *const *) b); }
@@ -142,7 +142,7 @@ static void number_classes(recordings *r) {
     labels[r->class_count] = NULL;
     r->classes = labels;
     for (size_t i = 0; i < r->count; i++) {
-        recording *item = &r->items[i];
+        sound_file *item = &r->items[i];
         item->class_index = -1;
         if (!item->label) continue;
         const char **found = bsearch(&item->label, labels, r->class_count, sizeof *labels, by_text);
@@ -168,7 +168,7 @@ recordings *recordings_find(const char *path, double held_out) {
     qsort(l.to->items, l.to->count, sizeof *l.to->items, by_name);
     number_classes(l.to);
     for (size_t i = 0; i < l.to->count; i++) {
-        recording *r = &l.to->items[i];
+        sound_file *r = &l.to->items[i];
         if (!r->has_split) r->held_out = hash_unit(r->name) < held_out;
     }
     return l.to;

@@ -12,10 +12,10 @@ typedef struct {
     const char *caption;     /* or NULL */
     bool has_split, held_out;
     int32_t class_index;     /* in classes; -1: none */
-} recording;
+} sound_file;
 
 typedef struct {
-    recording *items; /* by name */
+    sound_file *items; /* by name */
     size_t count;
     const char **classes; /* sorted; NULL-terminated */
     size_t class_count;

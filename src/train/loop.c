@@ -1,0 +1,347 @@
+/* The training loop: see loop.h. */
+#include "train/loop.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/file.h"
+#include "base/parallel.h"
+#include "base/text.h"
+#include "train/checkpoint.h"
+#include "train/loader.h"
+#include "train/preview.h"
+#include "train/recipe.h"
+
+/* Children of the run's key. */
+enum { KEY_START, KEY_DATA };
+
+typedef struct {
+    const train_options *options;
+    recipe *recipe;
+    dataset *data;
+    random_key key;
+    int64_t steps;
+    config model; /* config.json */
+    params *parameters;
+    void *network;
+    optimizer *optimizer;
+    loader *loader;
+    batch **held_out;
+    int64_t held_out_batches;
+    progress_state state;
+    FILE *log;
+    double started, norm;
+    int64_t first_step; /* of this session */
+    int bad_steps;      /* in a row, with gradients that are not finite */
+} run;
+
+static double seconds_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double) t.tv_sec + (double) t.tv_nsec * 1e-9;
+}
+
+/* --- reports --- */
+
+static train_report report_now(const run *r, train_event event, const char *message) {
+    int64_t here = r->state.step - r->first_step;
+    double seconds = seconds_now() - r->started;
+    train_report report = {.event = event, .step = r->state.step, .steps = r->steps, .message = message};
+    report.loss = r->state.loss_count ? r->state.loss_sum / (double) r->state.loss_count : NAN;
+    report.held_out = r->state.held_out;
+    report.learning_rate = optimizer_rate(&r->recipe->optimizer, r->state.step ? r->state.step - 1 : 0, r->steps);
+    report.gradient_norm = r->norm;
+    report.seconds = seconds;
+    if (here > 0 && seconds > 0) {
+        report.clips_per_second = (double) (here * r->recipe->batch * r->recipe->accumulate) / seconds;
+        report.seconds_left = seconds / (double) here * (double) (r->steps - r->state.step);
+    }
+    return report;
+}
+
+static const char *const EVENT_NAMES[] = {"note", "step", "held_out", "checkpoint", "sounds"};
+
+static void log_number(json_t *o, const char *key, double value) {
+    if (isfinite(value)) json_object_set_new(o, key, json_real(value));
+}
+
+/* A line of log.jsonl; losses with all their digits, so that runs can be compared. */
+static void log_report(run *r, const train_report *report) {
+    scope_begin();
+    json_t *o = json_make_object();
+    json_object_set_new(o, "event", json_string(EVENT_NAMES[report->event]));
+    json_object_set_new(o, "step", json_integer(report->step));
+    if (report->event == TRAIN_STEP) {
+        log_number(o, "loss", report->loss);
+        log_number(o, "learning_rate", report->learning_rate);
+        log_number(o, "gradient_norm", report->gradient_norm);
+        log_number(o, "clips_per_second", report->clips_per_second);
+    }
+    if (report->event == TRAIN_HELD_OUT) log_number(o, "held_out", report->held_out);
+    log_number(o, "seconds", report->seconds);
+    if (report->message) json_object_set_new(o, "message", json_string(report->message));
+    char *line = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    if (line) fprintf(r->log, "%s\n", line);
+    free(line);
+    if (fflush(r->log)) fail_errno(HISS_ERROR_FILE, "%s/log.jsonl: cannot be written", r->options->out);
+    scope_end();
+}
+
+static void tell(run *r, train_event event, const char *message) {
+    train_report report = report_now(r, event, message);
+    log_report(r, &report);
+    if (r->options->watch) r->options->watch(&report, r->options->context);
+}
+
+static char *duration(double seconds) {
+    int64_t minutes = (int64_t) (seconds / 60);
+    if (seconds < 120) return format("%.0f s", seconds);
+    if (minutes < 120) return format("%" PRId64 " min", minutes);
+    return format("%" PRId64 " h %02" PRId64 " min", minutes / 60, minutes % 60);
+}
+
+char *train_report_text(const train_report *t) {
+    if (t->event == TRAIN_NOTE) return copy_string(t->message ? t->message : "");
+    if (t->event == TRAIN_CHECKPOINT || t->event == TRAIN_SOUNDS) return format("wrote %s", t->message);
+    char *held = isnan(t->held_out) ? copy_string("") : format("  held-out %.4f", t->held_out);
+    return format("step %" PRId64 "/%" PRId64 "  loss %.4f%s  %.1f clips/s  %s left", t->step, t->steps, t->loss, held,
+                  t->clips_per_second, duration(t->seconds_left));
+}
+
+/* --- setting up --- */
+
+static void close_file(void *file) { fclose(file); }
+
+/* The log's lines up to the step that the run goes on from; later ones are of steps that will be done again. */
+static char *log_until(const char *path, int64_t step) {
+    if (!file_exists(path)) return copy_string("");
+    bytes old = file_read(path, (size_t) 1 << 30);
+    char *kept = alloc(old.size + 1), *end = kept;
+    for (const char *line = (const char *) old.data; line && *line;) {
+        const char *next = strchr(line, '\n');
+        if (!next) break; /* cut off when the run was killed */
+        const char *at = strstr(line, "\"step\":");
+        if (at && at < next && strtoll(at + 7, NULL, 10) <= step) {
+            memcpy(end, line, (size_t) (next + 1 - line));
+            end += next + 1 - line;
+        }
+        line = next + 1;
+    }
+    *end = 0;
+    return kept;
+}
+
+static void open_log(run *r) {
+    char *path = path_join(r->options->out, "log.jsonl");
+    char *kept = r->options->resume ? log_until(path, r->state.step) : "";
+    file_write(path, kept, strlen(kept));
+    r->log = fopen(path, "a");
+    if (!r->log) fail_errno(HISS_ERROR_FILE, "%s: cannot be written", path);
+    defer(close_file, r->log);
+}
+
+static void read_recipe(run *r) {
+    const train_options *o = r->options;
+    r->recipe = recipe_load(o->recipe);
+    if (o->has_seed) r->recipe->seed = o->seed;
+    if (o->has_precision) r->recipe->numbers = o->numbers;
+    r->steps = o->steps ? o->steps : r->recipe->steps;
+    r->key = (random_key){r->recipe->seed, 0};
+    precision_set(r->recipe->numbers);
+    folder_make(o->out);
+    bool there = checkpoint_latest(o->out) != NULL;
+    if (there && !o->resume)
+        fail(HISS_ERROR_ARGUMENT, "%s holds a run already: resume it (--resume) or give another folder", o->out);
+    if (!there && o->resume) warn("%s holds no checkpoint to resume: starting from the beginning", o->out);
+}
+
+static void open_data(run *r) {
+    const char *path = r->options->data ? r->options->data : r->recipe->data_path;
+    if (!path) fail(HISS_ERROR_ARGUMENT, "no recordings are named: give a folder (--data) or data.path in the recipe");
+    r->data = dataset_open(path, &r->recipe->data);
+    const recordings *list = dataset_recordings(r->data);
+    if (r->recipe->by_class && !list->class_count)
+        fail(HISS_ERROR_ARGUMENT, "%s: no classes: put the recordings into one sub-folder for each class, or name them in "
+                                  "a manifest", path);
+    r->model = recipe_model(r->recipe, list->classes, list->class_count);
+}
+
+static void make_network(run *r) {
+    binder *b = binder_new(random_child(r->key, KEY_START));
+    r->network = r->recipe->system->make(r->model, b);
+    r->parameters = binder_finish(b, true);
+    r->optimizer = optimizer_new(&r->recipe->optimizer, r->parameters);
+    int64_t weights = params_elements(r->parameters) * (int64_t) sizeof(float);
+    checkpoint_prepare(r->options->out, weights + optimizer_state_bytes(r->optimizer));
+}
+
+static void resume(run *r) {
+    r->state = (progress_state){.held_out = NAN, .seed = r->recipe->seed, .data = dataset_fingerprint(r->data)};
+    char *latest = r->options->resume ? checkpoint_latest(r->options->out) : NULL;
+    if (!latest) return;
+    progress_state saved = checkpoint_restore(latest, r->model, r->optimizer);
+    if (saved.data != r->state.data) warn("the recordings are not those of before: the losses will differ");
+    if (saved.seed != r->state.seed) warn("the seed is not that of before: the losses will differ");
+    saved.data = r->state.data;
+    saved.seed = r->state.seed;
+    r->state = saved;
+}
+
+/* The held-out clips stay in memory: the same ones, with the same noise, each time. */
+static void make_held_out(run *r) {
+    int64_t clips = r->recipe->every.held_out ? dataset_held_out_clips(r->data) : 0, size = r->recipe->batch;
+    r->held_out_batches = (clips + size - 1) / size;
+    r->held_out = NEW_ARRAY(batch *, r->held_out_batches + 1);
+    for (int64_t i = 0; i < r->held_out_batches; i++) {
+        int64_t first = i * size, left = clips - first;
+        r->held_out[i] = dataset_held_out(r->data, random_child(r->key, KEY_DATA), first, left < size ? left : size);
+    }
+}
+
+static void tell_start(run *r) {
+    const recordings *list = dataset_recordings(r->data);
+    size_t training = dataset_usable(r->data, false), held = dataset_usable(r->data, true);
+    scope_begin();
+    tell(r, TRAIN_NOTE,
+         format("%zu recordings in %zu classes: %zu to train on, %zu held out, %zu skipped; %.1f min in memory (%.0f of at "
+                "most %.0f MiB)",
+                list->count, list->class_count, training, held, list->count - training - held,
+                dataset_seconds(r->data) / 60, (double) dataset_cached_bytes(r->data) / 0x1p20,
+                (double) r->recipe->data.cache_bytes / 0x1p20));
+    tell(r, TRAIN_NOTE, format("%s: %.2f million parameters, %s, %d threads, batches of %" PRId64 " clips of %.2f s",
+                               r->recipe->system->name, (double) params_elements(r->parameters) / 1e6,
+                               dtype_name(operands()), threads_get(), r->recipe->batch * r->recipe->accumulate,
+                               (double) r->recipe->data.samples / r->recipe->data.rate));
+    if (r->state.step) tell(r, TRAIN_NOTE, format("going on from step %" PRId64, r->state.step));
+    scope_end();
+}
+
+static void set_up(run *r) {
+    read_recipe(r);
+    open_data(r);
+    make_network(r);
+    resume(r);
+    make_held_out(r);
+    open_log(r);
+    char *text = json_text(r->recipe->document.value);
+    file_write(path_join(r->options->out, "recipe.json"), text, strlen(text));
+    r->loader = loader_start(r->data, random_child(r->key, KEY_DATA), r->state.step * r->recipe->accumulate,
+                             r->recipe->batch, r->recipe->by_class ? r->recipe->class_dropout : 0);
+    r->first_step = r->state.step;
+    r->started = seconds_now();
+    tell_start(r);
+}
+
+/* --- steps --- */
+
+static double one_batch(run *r, float scale) {
+    const batch *b = loader_next(r->loader);
+    scope_begin();
+    tape_begin();
+    const tensor *loss = r->recipe->system->loss(r->network, b);
+    double value = *f32(loss);
+    backward(loss, scale);
+    scope_end();
+    return value;
+}
+
+static void one_step(run *r) {
+    enum { BAD_STEPS = 10 };
+    int64_t parts = r->recipe->accumulate;
+    double loss = 0;
+    params_zero_grad(r->parameters);
+    for (int64_t i = 0; i < parts; i++) loss += one_batch(r, 1.0f / (float) parts) / (double) parts;
+    r->norm = optimizer_step(r->optimizer, optimizer_rate(&r->recipe->optimizer, r->state.step, r->steps));
+    bool good = isfinite(r->norm) && isfinite(loss);
+    r->bad_steps = good ? 0 : r->bad_steps + 1;
+    if (r->bad_steps == BAD_STEPS)
+        fail(HISS_ERROR_ARGUMENT, "step %" PRId64 ": %d steps in a row gave no finite gradients; lower learning_rate or set "
+                                  "max_gradient and resume", r->state.step, BAD_STEPS);
+    r->state.step++;
+    if (!good) return;
+    r->state.loss_sum += loss;
+    r->state.loss_count++;
+}
+
+static void measure_held_out(run *r) {
+    double sum = 0;
+    int64_t clips = 0;
+    optimizer_swap_average(r->optimizer);
+    for (int64_t i = 0; i < r->held_out_batches; i++) {
+        scope_begin();
+        const tensor *loss = r->recipe->system->loss(r->network, r->held_out[i]);
+        sum += (double) *f32(loss) * (double) r->held_out[i]->size;
+        clips += r->held_out[i]->size;
+        scope_end();
+    }
+    optimizer_swap_average(r->optimizer);
+    r->state.held_out = sum / (double) clips;
+    tell(r, TRAIN_HELD_OUT, NULL);
+}
+
+static void save(run *r) {
+    scope_begin();
+    char *folder = checkpoint_write(r->options->out, r->model, r->parameters, r->optimizer, &r->state);
+    tell(r, TRAIN_CHECKPOINT, folder);
+    scope_end();
+}
+
+static void sing(run *r) {
+    scope_begin();
+    char *folder = path_join(r->options->out, format("samples/step-%010" PRId64, r->state.step));
+    const tensor *mel = r->held_out_batches ? r->held_out[0]->mel : NULL;
+    if (preview_make(r->recipe, r->options->out, folder, mel)) tell(r, TRAIN_SOUNDS, folder);
+    scope_end();
+}
+
+static bool due(int64_t step, int64_t every) { return every > 0 && step % every == 0; }
+
+/* True when the run is to stop now. */
+static bool asked_to_stop(const run *r) {
+    double minutes = r->options->minutes;
+    return interrupted() || (minutes > 0 && seconds_now() - r->started > 60 * minutes);
+}
+
+static void after_step(run *r, bool last) {
+    int64_t step = r->state.step;
+    if (r->held_out_batches && (last || due(step, r->recipe->every.held_out))) measure_held_out(r);
+    if (due(step, r->recipe->every.log)) {
+        tell(r, TRAIN_STEP, NULL);
+        r->state.loss_sum = 0;
+        r->state.loss_count = 0;
+    }
+    bool sounds = r->recipe->every.sounds > 0 && (last || due(step, r->recipe->every.sounds));
+    if (last || sounds || due(step, r->recipe->every.checkpoint)) save(r);
+    if (sounds) sing(r);
+}
+
+static void tell_memory(run *r) {
+    scope_begin();
+    tell(r, TRAIN_NOTE, format("memory: %.0f MiB, at most %.0f MiB so far", (double) memory_in_use() / 0x1p20,
+                               (double) memory_peak() / 0x1p20));
+    scope_end();
+}
+
+train_result train_run(const train_options *options) {
+    scope_begin();
+    run *r = NEW(run);
+    r->options = options;
+    set_up(r);
+    double loss = NAN;
+    bool stop = false;
+    while (r->state.step < r->steps && !stop) {
+        one_step(r);
+        if (r->state.step == r->first_step + 1) tell_memory(r);
+        if (r->state.loss_count) loss = r->state.loss_sum / (double) r->state.loss_count;
+        after_step(r, r->state.step == r->steps);
+        stop = asked_to_stop(r);
+    }
+    if (stop && r->state.step < r->steps) save(r);
+    train_result result = {r->state.step, loss, r->state.held_out, interrupted()};
+    scope_end();
+    return result;
+}

@@ -1,0 +1,98 @@
+/* Reading recipes: see recipe.h. */
+#include "train/recipe.h"
+
+#include <string.h>
+
+#include "base/text.h"
+
+enum { MOST_STEPS = 1000000000 };
+
+static config part(config c, const char *key, const char *const *keys) {
+    if (!config_has(c, key)) return config_parse("{}", 2, key);
+    config inner = config_get(c, key);
+    config_only(inner, keys);
+    return inner;
+}
+
+static precision read_precision(config c) {
+    static const char *const names[] = {"auto", "f32", "bf16"};
+    const char *word = config_string(c, "precision", "auto");
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(word, names[i])) return (precision) i;
+    fail(HISS_ERROR_ARGUMENT, "%s: precision: '%s' is not known; %s", c.where, word, suggest(word, names, 3));
+}
+
+static void read_training(recipe *r, config c) {
+    static const char *const keys[] = {"batch", "accumulate", "steps", "precision", "seed", "class_dropout", NULL};
+    c = part(c, "training", keys);
+    r->batch = config_int(c, "batch", 16, 1, 65536);
+    r->accumulate = config_int(c, "accumulate", 1, 1, 65536);
+    r->steps = config_int(c, "steps", 100000, 1, MOST_STEPS);
+    r->seed = (uint64_t) config_int(c, "seed", 0, 0, INT64_MAX);
+    r->class_dropout = config_number(c, "class_dropout", r->by_class ? 0.1 : 0, 0, 1);
+    r->numbers = read_precision(c);
+}
+
+static void read_rhythm(recipe *r, config c) {
+    static const char *const every[] = {"log", "held_out", "sounds", "checkpoint", NULL};
+    static const char *const sounds[] = {"count", "steps", "sampler", "schedule", "guidance", NULL};
+    config e = part(c, "every", every), s = part(c, "sounds", sounds);
+    r->every.log = config_int(e, "log", 10, 1, MOST_STEPS);
+    r->every.held_out = config_int(e, "held_out", 500, 0, MOST_STEPS);
+    r->every.sounds = config_int(e, "sounds", 5000, 0, MOST_STEPS);
+    r->every.checkpoint = config_int(e, "checkpoint", 1000, 1, MOST_STEPS);
+    r->sounds.count = config_int(s, "count", 4, 1, 1000);
+    r->sounds.steps = config_int(s, "steps", 0, 0, 100000);
+    r->sounds.sampler = config_string(s, "sampler", NULL);
+    r->sounds.schedule = config_string(s, "schedule", NULL);
+    r->sounds.guidance = config_number(s, "guidance", 1, -100, 100);
+}
+
+static void read_data(recipe *r, config document) {
+    config c = config_get(document, "data");
+    int64_t mels = r->system->mels(r->network), hop = mels ? r->system->hop(r->network) : 1;
+    r->data = dataset_settings_read(c, hop);
+    r->data_path = config_string(c, "path", NULL);
+    r->by_class = config_bool(c, "class", false);
+    if (r->by_class && !r->system->classes)
+        fail(HISS_ERROR_ARGUMENT, "%s: class: %s takes no class labels", c.where, r->system->name);
+    if (!mels) return;
+    r->front = mel_front_named(r->system->front);
+    r->front.rate = r->data.rate;
+    r->front.bands = (int) mels;
+    r->front.stft.hop = (int) hop;
+    r->data.mel = &r->front;
+}
+
+recipe *recipe_load(const char *path) {
+    static const char *const keys[] = {"about",   "system", "network", "data", "training", "optimizer",
+                                       "average", "every",  "sounds",  NULL};
+    recipe *r = NEW(recipe);
+    config c = r->document = config_load(path);
+    config_only(c, keys);
+    r->system = trainable_named(config_need_string(c, "system"));
+    r->network = part(c, "network", r->system->keys);
+    read_data(r, c);
+    read_training(r, c);
+    read_rhythm(r, c);
+    r->optimizer = optimizer_settings_read(c);
+    return r;
+}
+
+config recipe_model(const recipe *r, const char *const *classes, size_t class_count) {
+    json_t *o = json_make_object();
+    json_object_set_new(o, "system", json_string(r->system->name));
+    json_object_set_new(o, "sample_rate", json_integer(r->data.rate));
+    json_object_set_new(o, "audio_len", json_integer(r->data.samples));
+    if (r->data.mel) {
+        json_object_set_new(o, "hop_samples", json_integer(r->front.stft.hop));
+        json_object_set_new(o, "front", json_string(r->front.name));
+    }
+    json_object_update(o, r->network.value);
+    if (r->by_class) {
+        json_t *list = json_array();
+        for (size_t i = 0; i < class_count; i++) json_array_append_new(list, json_string(classes[i]));
+        json_object_set_new(o, "classes", list);
+    }
+    return (config){o, "the model's configuration"};
+}

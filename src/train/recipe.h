@@ -1,0 +1,37 @@
+/* A recipe: everything a training run depends on but the recordings, as a JSON file. Every key is checked; absent ones
+ * have the defaults that recipes/README.md tells. */
+#ifndef HISS_TRAIN_RECIPE_H
+#define HISS_TRAIN_RECIPE_H
+
+#include "train/optimizer.h"
+#include "train/trainable.h"
+
+typedef struct {
+    config document;
+    const trainable *system;
+    config network;       /* its configuration's keys */
+    const char *data_path; /* or NULL */
+    dataset_settings data;
+    mel_front front;      /* data.mel points here for a network that takes a mel */
+    bool by_class;
+    optimizer_settings optimizer;
+    int64_t batch, accumulate, steps;
+    double class_dropout; /* part of the clips trained on without their class, for guidance */
+    uint64_t seed;
+    precision numbers;
+    struct {
+        int64_t log, held_out, sounds, checkpoint; /* steps between; 0: never */
+    } every;
+    struct {
+        int64_t count, steps; /* steps 0: the schedule's own */
+        const char *sampler, *schedule; /* NULL: the paper's */
+        double guidance;
+    } sounds;
+} recipe;
+
+/* In the current scope. */
+recipe *recipe_load(const char *path);
+/* The config.json of a model trained by it: see src/systems. classes may be NULL. */
+config recipe_model(const recipe *r, const char *const *classes, size_t class_count);
+
+#endif

@@ -1,0 +1,28 @@
+/* The table of what can be trained: a row brings a network, its configuration and its loss. */
+#ifndef HISS_TRAIN_TRAINABLE_H
+#define HISS_TRAIN_TRAINABLE_H
+
+#include "nn/bind.h"
+#include "train/dataset.h"
+
+typedef struct {
+    const char *name;        /* as src/systems calls it */
+    const char *const *keys; /* of its network's configuration; NULL-terminated */
+    const char *front;       /* its mel front end */
+    int64_t (*hop)(config network);  /* samples a mel frame */
+    int64_t (*mels)(config network); /* 0: takes no mel */
+    bool classes;            /* knows class labels */
+    /* Binds the network that a configuration tells; what it returns goes to loss. */
+    void *(*make)(config network, binder *b);
+    /* The mean loss of a batch, one F32 number, recorded. All that is drawn comes with the batch. */
+    tensor *(*loss)(const void *model, const batch *b);
+    /* For parity: the same, and what the network was given and gave. NULL where not wanted. */
+    tensor *(*loss_traced)(const void *model, const batch *b, tensor **noisy, tensor **predicted);
+} trainable;
+
+/* NULL-terminated. */
+extern const trainable *const TRAINABLES[];
+/* Fails with the nearest names. */
+const trainable *trainable_named(const char *name);
+
+#endif
