@@ -10,4 +10,23 @@
 #include <cmocka.h>
 #undef fail
 
+#include <string.h>
+
+#include "base/error.h"
+
+/* body(argument) fails with this code and a message that contains `part`. */
+static inline void expect_failure(void (*body)(void *), void *argument, hiss_code code, const char *part) {
+    hiss_error error = {0};
+    const bool ran = try_run(body, argument, &error);
+    if (ran) print_error("did not fail: expected \"%s\"\n", part);
+    assert_false(ran);
+    if (error.code != code || !strstr(error.message, part))
+        print_error("code %d: %s\n  expected code %d and \"%s\"\n", error.code, error.message, code, part);
+    assert_int_equal(error.code, code);
+    assert_non_null(strstr(error.message, part));
+}
+
+/* Tests run in the root of the repository. */
+#define TEST_DATA "tests/data/"
+
 #endif

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/fault.h"
 #include "base/file.h"
 #include "base/scope.h"
 #include "base/text.h"
@@ -39,7 +38,7 @@ static sf_count_t block_read(void *to, sf_count_t count, void *user) {
     block *b = user;
     const sf_count_t left = b->size - b->position;
     const sf_count_t n = count < left ? count : left;
-    if (n <= 0 || fault_now(FAULT_READ))
+    if (n <= 0)
         return 0;
     memcpy(to, b->data + b->position, (size_t) n);
     b->position += n;
@@ -65,16 +64,11 @@ static void close_sound(void *file) {
     sf_close(file);
 }
 
-/* Fails on the first sample that no sound has. */
-static void check_values(const audio *a, const char *name) {
-    const int64_t values = a->frames * a->channels;
-    int64_t bad = values;
-    for (int64_t i = 0; i < values && bad == values; i++)
-        if (!(fabsf(a->samples[i]) <= AUDIO_MAX_VALUE)) /* NaN compares false */
-            bad = i;
-    if (bad < values)
-        fail(HISS_ERROR_FORMAT, "%s: sample %lld of channel %lld is %g: the file is damaged or not a sound", name,
-             (long long) (bad / a->channels), (long long) (bad % a->channels), (double) a->samples[bad]);
+/* The first value that no sound has, or `values`. */
+static int64_t find_bad(const float *samples, int64_t values) {
+    int64_t i = 0;
+    while (i < values && fabsf(samples[i]) <= AUDIO_MAX_VALUE) i++; /* NaN compares false */
+    return i;
 }
 
 /* Reads to the end whatever length the header claims: some forms do not know it, damaged ones lie. */
@@ -102,6 +96,9 @@ static audio *read_frames(SNDFILE *file, const SF_INFO *info, int64_t most, cons
         }
     }
     a->frames = got;
+    if (got > 0 && sf_error(file))
+        warn("%s: damaged after %lld frames (%s); only what comes before is used", name, (long long) got,
+             sf_strerror(file));
     return a;
 }
 
@@ -129,7 +126,10 @@ audio *audio_read_memory(const void *data, size_t size, const char *name) {
     audio *a = read_frames(file, &info, most, name);
     if (a->frames == 0)
         fail(HISS_ERROR_FORMAT, "%s: there are no samples in it", name);
-    check_values(a, name);
+    const int64_t bad = find_bad(a->samples, a->frames * a->channels);
+    if (bad < a->frames * a->channels)
+        fail(HISS_ERROR_FORMAT, "%s: sample %lld of channel %lld is %g: the file is damaged or not a sound", name,
+             (long long) (bad / a->channels), (long long) (bad % a->channels), (double) a->samples[bad]);
     scope *inner = scope_current(), *outer = scope_parent(inner);
     scope_switch(outer);
     audio *kept = NEW(audio);
@@ -215,6 +215,13 @@ static int32_t quantise(float x, int bits) {
     return (int32_t) (y < -scale ? -scale : y > scale - 1 ? scale - 1 : y);
 }
 
+static void check_written(const char *path, const float *samples, int64_t frames, int channels) {
+    const int64_t bad = find_bad(samples, frames * channels);
+    if (bad < frames * channels)
+        fail(HISS_ERROR_ARGUMENT, "%s: sample %lld of channel %lld to be written is %g", path,
+             (long long) (bad / channels), (long long) (bad % channels), (double) samples[bad]);
+}
+
 /* libsndfile takes integers left-aligned in 32 bits. */
 static sf_count_t encode_integers(SNDFILE *file, const audio *a, int bits) {
     enum { CHUNK = 1 << 14 };
@@ -238,6 +245,7 @@ void audio_write(const char *path, const audio *a, audio_encoding encoding) {
     const form *f = check_form(path, a->frames, a->channels, a->rate, encoding);
     if (a->frames < 1)
         fail(HISS_ERROR_ARGUMENT, "%s: a sound without samples is not written", path);
+    check_written(path, a->samples, a->frames, a->channels);
     const int subtype = f->subtypes[encoding];
     writer *w = writer_open(path);
     block b = {.capacity = 4 * a->frames * a->channels + a->frames / 8 + (1 << 16)}; /* no form takes more */
@@ -330,6 +338,7 @@ void audio_stream_put(audio_stream *s, const float *samples, int64_t frames) {
     unsigned char chunk[4 * CHUNK];
     if (s->announced >= 0 && frames > s->announced - s->done)
         fail(HISS_ERROR_INTERNAL, "%s: more frames than the %lld announced", s->path, (long long) s->announced);
+    check_written(s->path, samples, frames, s->channels);
     const int64_t values = frames * s->channels;
     for (int64_t first = 0; first < values; first += CHUNK) {
         const int64_t n = values - first < CHUNK ? values - first : CHUNK;

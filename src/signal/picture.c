@@ -51,7 +51,7 @@ static drawing prepare(const audio *a, int width, int bands) {
     d.loudest = -INFINITY;
     const float back = d.peak > 0 ? logf(d.peak / 1e4f) : 0;
     for (int64_t i = 0; i < count(d.levels); i++) {
-        f32(d.levels)[i] += back;
+        f32(d.levels)[i] = d.peak > 0 ? f32(d.levels)[i] + back : -INFINITY;
         d.loudest = fmaxf(d.loudest, f32(d.levels)[i]);
     }
     return d;
