@@ -126,5 +126,5 @@ void precision_set(precision p) { policy = p; }
 
 dtype operands(void) {
     if (policy != PRECISION_AUTO) return policy == PRECISION_BF16 ? BF16 : F32;
-    return cpu()->amx_bf16 || cpu()->avx512_bf16 ? BF16 : F32;
+    return cpu()->amx_bf16 ? BF16 : F32;
 }
