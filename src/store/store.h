@@ -1,5 +1,5 @@
-/* Named tensors on disk: safetensors, PyTorch archives (.pt, .pth, .ckpt, .bin: zip and the older form; nothing in them is
- * executed), .npy, and sharded safetensors folders. Contents are untrusted: every size is checked before it is used. */
+/* Named tensors on disk: safetensors, PyTorch archives (.pt, .pth, .ckpt, .bin: zip and the older form; nothing in them
+ * is executed), .npy, and sharded safetensors folders. Contents are untrusted: every size is checked before use. */
 #ifndef HISS_STORE_STORE_H
 #define HISS_STORE_STORE_H
 
@@ -14,11 +14,14 @@ typedef struct {
     shape shape;
 } store_entry;
 
-/* Opens by content, not by extension; lives in the current scope. A .pt that is a training checkpoint (a dict with "model",
- * "state_dict" or "generator" holding the tensors) shows that dict's tensors without the prefix; all others under their full
- * path are reached with store_open_all. */
+/* Opens by content, not by extension; lives in the current scope. A .pt that is a training checkpoint (a dict with
+ * "model", "state_dict" or "generator" holding the tensors) shows that dict's tensors without the prefix; all others
+ * under their full path are reached with store_open_all. A folder stands for the weights in it (model.safetensors, the
+ * index of its shards, weights.pt). */
 store *store_open(const char *path);
 store *store_open_all(const char *path);
+/* The same from memory, which must outlive the store; name: for messages. */
+store *store_open_memory(const void *data, size_t size, const char *name, bool all);
 
 const char *store_path(const store *s);
 /* "safetensors", "PyTorch zip", "PyTorch legacy", "npy" */
@@ -28,8 +31,8 @@ const store_entry *store_at(const store *s, size_t index);
 const store_entry *store_find(const store *s, const char *name); /* NULL if there is none */
 /* The tensor in its own type, contiguous, in the current scope; a view of the mapped file where the layout allows. */
 tensor *store_read(const store *s, const char *name);
-/* Plain values beside the tensors: a .pt's dict (numbers, strings, lists, dicts without tensors; e.g. "params", "step") or the
- * safetensors "__metadata__", as JSON. Never NULL: an empty object if there is none. */
+/* Plain values beside the tensors: a .pt's dict (numbers, strings, lists, dicts; e.g. "params", "step", "optimizer"
+ * without its tensors) or the safetensors "__metadata__", as JSON. Never NULL: an empty object if there is none. */
 config store_metadata(const store *s);
 
 /* Writing safetensors: atomically, tensors in the given order, metadata: object of strings or NULL. */
