@@ -26,7 +26,4 @@ static inline void expect_failure(void (*body)(void *), void *argument, hiss_cod
     assert_non_null(strstr(error.message, part));
 }
 
-/* Tests run in the root of the repository. */
-#define TEST_DATA "tests/data/"
-
 #endif

@@ -20,7 +20,7 @@ static double relative_error(const float *got, const float *expected, int64_t n)
 }
 
 static store *open_case(const char *name) {
-    return store_open(format(TEST_DATA "signal/%s/io.safetensors", name));
+    return store_open(format(TEST_DATA "/signal/%s/io.safetensors", name));
 }
 
 static tensor *read_f32(const store *s, const char *name) {
