@@ -21,8 +21,8 @@ static void open(model *m, const store *s, binder *b) {
     m->class_count = c.classes;
 }
 
-/* The step of training with this alpha_bar, between two steps in square roots, as lmnt's sampling finds it. */
-static float step_of(const model *m, double alpha_bar) {
+
+float diffwave_step(const model *m, double alpha_bar) {
     double before = 1 - m->betas[0];
     if (alpha_bar >= before) return 0;
     for (size_t t = 0; t + 1 < m->beta_count; t++) {
@@ -37,7 +37,7 @@ static float step_of(const model *m, double alpha_bar) {
 static tensor *predict(const model *m, const tensor *x, double alpha_bar, const tensor *mel, const int32_t *classes) {
     int64_t B = x->shape[0];
     float *step = NEW_ARRAY(float, B);
-    for (int64_t b = 0; b < B; b++) step[b] = step_of(m, alpha_bar);
+    for (int64_t b = 0; b < B; b++) step[b] = diffwave_step(m, alpha_bar);
     return diffwave_forward(m->network, x, step, mel, classes);
 }
 

@@ -6,6 +6,9 @@
 
 extern const system_row SYSTEM_DIFFWAVE, SYSTEM_WAVEGRAD;
 
+/* The step of training with this alpha_bar, between two steps in square roots, as lmnt's sampling finds it. */
+float diffwave_step(const model *m, double alpha_bar);
+
 /* Makes these the model's short schedule. */
 void use_betas(model *m, const double *betas, size_t count);
 

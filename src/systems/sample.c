@@ -96,20 +96,18 @@ random_key sound_key(uint64_t seed) { return random_child((random_key){seed, 0},
 typedef struct {
     random_key key;
     uint64_t draws;
-} noise_source;
+} seeded;
 
-/* Fills z with the next draw. */
-static void draw_noise(noise_source *s, float *z, int64_t n) {
+static void draw_seeded(void *context, float *z, int64_t n) {
+    seeded *s = context;
     random_normal(random_child(s->key, s->draws++), 0, z, (size_t) n);
 }
 
 /* --- samplers --- */
 
 typedef struct {
-    const condition *c;
-    const schedule *s;
-    const double *alpha_bar;
-    noise_source *noise;
+    const double *beta, *alpha_bar;
+    noise_source noise;
     double eta;
 } walk;
 
@@ -119,7 +117,7 @@ static double bar_before(const walk *w, int64_t n) { return n > 0 ? w->alpha_bar
 static void combine(const walk *w, float *x, const float *eps, int64_t T, const double k[3], bool clamp) {
     float keep = (float) k[0], remove = (float) k[1], fresh = (float) k[2];
     float *z = fresh != 0 ? alloc((size_t) T * sizeof(float)) : NULL;
-    if (z) draw_noise(w->noise, z, T);
+    if (z) w->noise.draw(w->noise.context, z, T);
     for (int64_t i = 0; i < T; i++) {
         float value = keep * x[i] + remove * eps[i] + (z ? fresh * z[i] : 0);
         x[i] = clamp ? fminf(fmaxf(value, -1), 1) : value;
@@ -128,7 +126,7 @@ static void combine(const walk *w, float *x, const float *eps, int64_t T, const 
 
 /* Ho et al. 2020, algorithm 2; lmnt's loops clamp after every step. */
 static void step_ancestral(const walk *w, float *x, const float *eps, int64_t T, int64_t n, bool clamp) {
-    double beta = w->s->beta[n], a = w->alpha_bar[n], root = sqrt(1 - beta);
+    double beta = w->beta[n], a = w->alpha_bar[n], root = sqrt(1 - beta);
     double sigma = n > 0 ? sqrt((1 - bar_before(w, n)) / (1 - a) * beta) : 0;
     combine(w, x, eps, T, (double[]){1 / root, -beta / sqrt(1 - a) / root, w->eta < 0 ? sigma : w->eta * sigma}, clamp);
 }
@@ -180,21 +178,38 @@ void sample_check(const model *m, const sound_request *r) {
     if (r->torch_noise) fail(HISS_ERROR_ARGUMENT, "--seed-like torch is not there yet: use hiss's own seeds");
 }
 
-tensor *sample(const condition *c, const sound_request *r, int64_t i, int64_t T) {
-    schedule s = SCHEDULES[find("schedule", r->schedule, schedule_names())].make(c->m, r->steps);
-    int sampler = find("sampler", r->sampler, sampler_names());
-    noise_source noise = {.key = sound_key(r->seed + (uint64_t) i)};
-    double *alpha_bar = NEW_ARRAY(double, s.steps), bar = 1;
-    for (int64_t n = 0; n < s.steps; n++) alpha_bar[n] = bar *= 1 - s.beta[n];
-    walk w = {c, &s, alpha_bar, &noise, r->eta};
-    tensor *x = tensor_new(F32, SHAPE(1, T));
-    draw_noise(&noise, f32(x), T);
-    for (int64_t n = s.steps - 1; n >= 0; n--) {
+void sample_walk(const condition *c, const sample_plan *p, tensor *x) {
+    double *alpha_bar = NEW_ARRAY(double, p->steps), bar = 1;
+    for (int64_t n = 0; n < p->steps; n++) alpha_bar[n] = bar *= 1 - p->betas[n];
+    walk w = {p->betas, alpha_bar, p->noise, p->eta};
+    int64_t T = count(x);
+    int sampler = find("sampler", p->sampler, sampler_names());
+    for (int64_t n = p->steps - 1; n >= 0; n--) {
+        if (p->watch) p->watch(p->context, p->steps - 1 - n, alpha_bar[n], x);
         scope_begin();
         SAMPLERS[sampler].step(&w, f32(x), f32(predict_noise(c, x, alpha_bar[n])), T, n);
         scope_end();
-        progress("denoising", i * s.steps + s.steps - n, r->count * s.steps);
     }
+}
+
+typedef struct {
+    int64_t before, all;
+} counter;
+
+static void report(void *context, int64_t pass, double alpha_bar, const tensor *x) {
+    const counter *k = context;
+    (void) alpha_bar, (void) x;
+    progress("denoising", k->before + pass + 1, k->all);
+}
+
+tensor *sample(const condition *c, const sound_request *r, int64_t i, int64_t T) {
+    schedule s = SCHEDULES[find("schedule", r->schedule, schedule_names())].make(c->m, r->steps);
+    seeded source = {.key = sound_key(r->seed + (uint64_t) i)};
+    counter k = {i * s.steps, r->count * s.steps};
+    sample_plan p = {r->sampler, s.beta, s.steps, r->eta, {draw_seeded, &source}, report, &k};
+    tensor *x = tensor_new(F32, SHAPE(1, T));
+    draw_seeded(&source, f32(x), T);
+    sample_walk(c, &p, x);
     for (int64_t t = 0; t < T; t++)
         if (!isfinite(f32(x)[t]))
             fail(HISS_ERROR_FORMAT, "%s: the network gave values that are not numbers: are its weights damaged?", c->m->path);

@@ -9,6 +9,25 @@ void sample_check(const model *m, const sound_request *r);
 /* The i-th sound of the request, [1, T], in the current scope. */
 tensor *sample(const condition *c, const sound_request *r, int64_t i, int64_t T);
 
+/* Standard normals, n at a time, in the order of use. */
+typedef struct {
+    void (*draw)(void *context, float *z, int64_t n);
+    void *context;
+} noise_source;
+
+typedef struct {
+    const char *sampler; /* NULL: the paper's */
+    const double *betas; /* from the least noise to the most */
+    int64_t steps;
+    double eta; /* below 0: the sampler's own */
+    noise_source noise;
+    /* Before each pass, with what the network is about to see; may be NULL. */
+    void (*watch)(void *context, int64_t pass, double alpha_bar, const tensor *x);
+    void *context;
+} sample_plan;
+/* x [B, T], the first noise, becomes the sound, in place. */
+void sample_walk(const condition *c, const sample_plan *p, tensor *x);
+
 /* NULL-terminated; the first is the default. */
 const char *const *sampler_names(void);
 const char *const *schedule_names(void);

@@ -79,11 +79,15 @@ static void check_betas(const char *where, const double *betas, size_t count) {
 }
 
 model *model_open(const char *path) {
+    store *s = store_open(model_weights_path(path));
+    return model_from(path, s, model_settings(path, s));
+}
+
+model *model_from(const char *path, const store *s, config settings) {
     model *m = NEW(model);
     m->path = copy_string(path);
-    m->weights = model_weights_path(path);
-    store *s = store_open(m->weights);
-    m->settings = model_settings(path, s);
+    m->weights = store_path(s);
+    m->settings = settings;
     m->system = system_find(m->settings, s);
     if (!m->system)
         fail(HISS_ERROR_FORMAT, "%s: not a model hiss knows (DiffWave, WaveGrad); hiss info %s --tensors shows what is inside",

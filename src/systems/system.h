@@ -53,6 +53,8 @@ struct model {
 
 /* Opens it in the current scope; missing, misshapen or unknown tensors are an error that lists them. */
 model *model_open(const char *path);
+/* The same from tensors and settings at hand; path: for messages. */
+model *model_from(const char *path, const store *s, config settings);
 /* The configuration beside a model and the file with its tensors, without opening the network. */
 config model_settings(const char *path, const store *s);
 const char *model_weights_path(const char *path);

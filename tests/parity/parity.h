@@ -29,6 +29,11 @@ bool parity_has_out(const parity_case *c, const char *name);
  * fails the case. */
 void parity_out(parity_case *c, const char *name, const tensor *got);
 
+/* A figure of the case's own making: passes if error <= allowed. */
+void parity_figure(parity_case *c, const char *name, double error, double allowed);
+/* ||got - expected|| / ||expected||, in double; infinite where one is not a number. */
+double relative_error(const tensor *got, const tensor *expected);
+
 /* Channels first and last, rank 3, copied. */
 tensor *swap_last_two(const tensor *t);
 
@@ -37,6 +42,6 @@ typedef struct {
     const char *system, *part; /* part NULL: any */
     void (*run)(parity_case *c);
 } parity_row;
-extern const parity_row PARITY_DIFFWAVE[], PARITY_WAVEGRAD[], PARITY_TORCHRNG[], PARITY_DIFFUSION[], PARITY_SIGNAL[];
+extern const parity_row PARITY_WAVES[], PARITY_TRAINING[], PARITY_TORCHRNG[], PARITY_DIFFUSION[], PARITY_SIGNAL[];
 
 #endif
