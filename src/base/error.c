@@ -1,4 +1,4 @@
-/* Errors: a stack of borders per thread. */
+/* Raising and catching errors, warnings, and stopping on signals. */
 #include "base/error.h"
 
 #include <errno.h>
@@ -8,94 +8,115 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/scope.h"
 
+/* Where fail() comes back to: one on the stack of every running try_run(). */
 typedef struct border {
-    jmp_buf jump;
-    hiss_error *error;
-    scope *outside; /* current when the border was entered */
-    struct border *around;
+    jmp_buf back;
+    struct border *outer;
+    scope_mark mark;
 } border;
 
 static _Thread_local border *innermost;
+static _Thread_local hiss_error raised;
 
-static _Noreturn void unwind(void) {
-    border *b = innermost;
-    if (!b) abort();
-    longjmp(b->jump, 1);
+static _Noreturn void raise_error(const hiss_error *error) {
+    raised = *error;
+    if (!innermost) {
+        fprintf(stderr, "hiss: %s\n", raised.message);
+        abort();
+    }
+    longjmp(innermost->back, 1);
 }
 
-static _Noreturn void report(hiss_code code, const char *pattern, va_list arguments, const char *tail) {
-    hiss_error local, *e = innermost ? innermost->error : &local;
-    char text[sizeof e->message]; /* apart: an argument may point into the error being replaced */
-    vsnprintf(text, sizeof text, pattern, arguments);
-    size_t used = strlen(text);
-    if (tail && used < sizeof text) snprintf(text + used, sizeof text - used, ": %s", tail);
-    e->code = code;
-    memcpy(e->message, text, sizeof text);
-    if (!innermost) fprintf(stderr, "hiss: an error outside any border: %s\n", e->message);
-    unwind();
+/* A message cut off at the end of the buffer must not end inside a UTF-8 character. */
+static void mend_end(hiss_error *error, size_t wanted) {
+    if (wanted < sizeof error->message) return;
+    size_t end = sizeof error->message - 1;
+    while (end > 0 && ((unsigned char) error->message[end - 1] & 0xC0) == 0x80) end--;
+    if (end > 0 && (unsigned char) error->message[end - 1] >= 0xC0) end--;
+    error->message[end] = 0;
 }
 
-void fail(hiss_code code, const char *pattern, ...) {
+static void set_message(hiss_error *error, hiss_code code, const char *format, va_list arguments, int number) {
+    error->code = code;
+    int length = vsnprintf(error->message, sizeof error->message, format, arguments);
+    size_t used = length < 0 ? 0 : (size_t) length;
+    if (number && used < sizeof error->message)
+        used += (size_t) snprintf(error->message + used, sizeof error->message - used, ": %s", strerror(number));
+    mend_end(error, used);
+}
+
+void fail(hiss_code code, const char *format, ...) {
+    hiss_error error;
     va_list arguments;
-    va_start(arguments, pattern);
-    report(code, pattern, arguments, NULL);
+    va_start(arguments, format);
+    set_message(&error, code, format, arguments, 0);
+    va_end(arguments);
+    raise_error(&error);
 }
 
-void fail_errno(hiss_code code, const char *pattern, ...) {
-    const char *why = strerror(errno);
+void fail_errno(hiss_code code, const char *format, ...) {
+    int number = errno;
+    hiss_error error;
     va_list arguments;
-    va_start(arguments, pattern);
-    report(code, pattern, arguments, why);
+    va_start(arguments, format);
+    set_message(&error, code, format, arguments, number);
+    va_end(arguments);
+    raise_error(&error);
 }
 
 void fail_again(const hiss_error *error) {
     hiss_error copy = *error;
-    fail(copy.code, "%s", copy.message);
+    raise_error(&copy);
 }
 
 bool try_run(void (*body)(void *argument), void *argument, hiss_error *error) {
-    border b = {.error = error, .outside = scope_current(), .around = innermost};
-    *error = (hiss_error){.code = HISS_OK};
-    volatile bool done = false;
-    if (setjmp(b.jump) == 0) {
-        innermost = &b;
-        scope_begin();
-        body(argument);
-        scope_end();
-        done = true;
+    border here = {.outer = innermost, .mark = scope_position()};
+    innermost = &here;
+    if (setjmp(here.back)) {
+        hiss_error why = raised; /* closing files may raise and catch others */
+        innermost = here.outer;
+        scope_unwind(here.mark);
+        if (error) *error = why;
+        return false;
     }
-    innermost = b.around;
-    if (!done) scope_unwind(b.outside);
-    return done;
+    scope_begin();
+    body(argument);
+    scope_end_merge();
+    innermost = here.outer;
+    if (error) *error = (hiss_error){.code = HISS_OK};
+    return true;
 }
 
 static void (*warning_handler)(const char *message);
 
 void warn_to(void (*handler)(const char *message)) { warning_handler = handler; }
 
-void warn(const char *pattern, ...) {
+void warn(const char *format, ...) {
     if (!warning_handler) return;
-    char text[1024];
+    char message[1024];
     va_list arguments;
-    va_start(arguments, pattern);
-    vsnprintf(text, sizeof text, pattern, arguments);
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
-    warning_handler(text);
+    warning_handler(message);
 }
 
-static volatile sig_atomic_t stop_asked;
+static volatile sig_atomic_t stop_wanted;
 
 static void on_signal(int number) {
-    stop_asked = 1;
-    signal(number, SIG_DFL); /* a second one ends the process */
+    if (stop_wanted) _exit(128 + number);
+    stop_wanted = 1;
 }
 
-bool interrupted(void) { return stop_asked; }
+bool interrupted(void) { return stop_wanted; }
 
 void interrupt_catch(void) {
-    signal(SIGINT, on_signal);
-    signal(SIGTERM, on_signal);
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
 }

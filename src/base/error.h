@@ -20,8 +20,8 @@ _Noreturn void fail(hiss_code code, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Like fail(), with ": <strerror(errno)>" appended. */
 _Noreturn void fail_errno(hiss_code code, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* Runs body(argument) in a scope of its own. False when it failed: then *error says why, and everything the body
- * allocated or opened is gone. On success what the body kept (scope_keep) moves to the caller's scope. */
+/* Runs body(argument) in a scope of its own. False when it failed: then *error (may be NULL) says why, and everything
+ * the body allocated or opened is gone. On success all that its scope still holds moves to the caller's scope. */
 bool try_run(void (*body)(void *argument), void *argument, hiss_error *error);
 
 /* Raises again an error caught by try_run. */
@@ -29,7 +29,7 @@ _Noreturn void fail_again(const hiss_error *error);
 
 /* A warning for the user: goes to the handler (the command line prints it to stderr; a library is silent). */
 void warn(const char *format, ...) PRINTF_LIKE(1, 2);
-
+/* Sets that handler; NULL (the default) drops warnings. */
 void warn_to(void (*handler)(const char *message));
 
 /* A true condition or a bug of hiss: reports file and line as HISS_ERROR_INTERNAL. Not for bad input. */

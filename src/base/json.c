@@ -1,141 +1,151 @@
+/* JSON read with bounds (jansson). */
 #include "base/json.h"
 
 #include <math.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "base/scope.h"
 #include "base/text.h"
 
-enum { LARGEST = 64 << 20 };
-
-static void drop(void *value) { json_decref(value); }
+static void release(void *value) { json_decref(value); }
 
 config config_parse(const char *text, size_t size, const char *name) {
     json_error_t error;
     json_t *value = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
-    if (!value) fail(HISS_ERROR_FORMAT, "%s: line %d, column %d: not JSON: %s", name, error.line, error.column, error.text);
-    defer(drop, value);
+    if (!value) fail(HISS_ERROR_FORMAT, "%s: line %d, column %d: %s", name, error.line, error.column, error.text);
+    defer(release, value);
     return (config){value, copy_string(name)};
 }
 
 config config_load(const char *path) {
-    bytes b = file_read(path, LARGEST);
-    return config_parse((const char *) b.data, b.size, path);
+    bytes text = file_read(path, (size_t) 64 << 20);
+    return config_parse((const char *) text.data, text.size, path);
 }
 
-static json_t *item(config c, const char *key) {
-    json_t *v = json_object_get(c.value, key);
-    return json_is_null(v) ? NULL : v;
+/* "file: a" and then "file: a.b". */
+static const char *place(config c, const char *key) {
+    return format("%s%s%s", c.where, strstr(c.where, ": ") ? "." : ": ", key);
 }
 
-bool config_has(config c, const char *key) { return item(c, key) != NULL; }
+static json_t *lookup(config c, const char *key) {
+    if (!json_is_object(c.value)) fail(HISS_ERROR_FORMAT, "%s: should be an object with a key \"%s\"", c.where, key);
+    json_t *value = json_object_get(c.value, key);
+    return json_is_null(value) ? NULL : value;
+}
+
+bool config_has(config c, const char *key) { return lookup(c, key) != NULL; }
 
 config config_get(config c, const char *key) {
-    if (!json_is_object(c.value)) fail(HISS_ERROR_FORMAT, "%s: an object was expected", c.where);
-    json_t *v = item(c, key);
-    if (!v) fail(HISS_ERROR_FORMAT, "%s: \"%s\" is missing", c.where, key);
-    return (config){v, format("%s: %s", c.where, key)};
+    json_t *value = lookup(c, key);
+    if (!value) fail(HISS_ERROR_FORMAT, "%s: is missing", place(c, key));
+    return (config){value, place(c, key)};
 }
 
 config config_at(config array, size_t index) {
-    json_t *v = json_array_get(array.value, index);
-    if (!v) fail(HISS_ERROR_FORMAT, "%s: item %zu is missing", array.where, index);
-    return (config){v, format("%s[%zu]", array.where, index)};
+    if (!json_is_array(array.value)) fail(HISS_ERROR_FORMAT, "%s: should be an array", array.where);
+    json_t *value = json_array_get(array.value, index);
+    if (!value) fail(HISS_ERROR_FORMAT, "%s: has %zu elements, one more is needed", array.where, index);
+    return (config){value, format("%s[%zu]", array.where, index)};
 }
 
-size_t config_count(config c) { return json_is_array(c.value) ? json_array_size(c.value) : json_object_size(c.value); }
+size_t config_count(config c) {
+    if (json_is_array(c.value)) return json_array_size(c.value);
+    if (json_is_object(c.value)) return json_object_size(c.value);
+    fail(HISS_ERROR_FORMAT, "%s: should be an array or an object", c.where);
+}
 
-/* An integer, also one written as 3.0. */
-static int64_t integer(config c, const char *key, const json_t *v, int64_t low, int64_t high) {
-    double real = json_number_value(v);
-    bool whole = json_is_integer(v) || (json_is_real(v) && real == floor(real) && fabs(real) < 0x1p53);
-    int64_t n = json_is_integer(v) ? json_integer_value(v) : whole ? (int64_t) real : 0;
-    if (!whole) fail(HISS_ERROR_FORMAT, "%s: \"%s\" must be an integer", c.where, key);
-    if (n < low || n > high)
-        fail(HISS_ERROR_FORMAT, "%s: \"%s\" is %lld; allowed is %lld to %lld", c.where, key, (long long) n, (long long) low,
+static int64_t as_int(config c, int64_t low, int64_t high) {
+    double real = json_number_value(c.value);
+    bool whole = json_is_integer(c.value) || (json_is_real(c.value) && real == rint(real) && fabs(real) < 0x1p53);
+    if (!whole) fail(HISS_ERROR_FORMAT, "%s: should be a whole number", c.where);
+    int64_t value = json_is_integer(c.value) ? json_integer_value(c.value) : (int64_t) real;
+    if (value < low || value > high)
+        fail(HISS_ERROR_FORMAT, "%s: is %lld, should be from %lld to %lld", c.where, (long long) value, (long long) low,
              (long long) high);
-    return n;
+    return value;
+}
+
+static const char *as_string(config c) {
+    if (!json_is_string(c.value)) fail(HISS_ERROR_FORMAT, "%s: should be a string", c.where);
+    return json_string_value(c.value);
 }
 
 int64_t config_int(config c, const char *key, int64_t otherwise, int64_t low, int64_t high) {
-    const json_t *v = item(c, key);
-    return v ? integer(c, key, v, low, high) : otherwise;
+    return config_has(c, key) ? as_int(config_get(c, key), low, high) : otherwise;
 }
 
 int64_t config_need_int(config c, const char *key, int64_t low, int64_t high) {
-    return integer(c, key, config_get(c, key).value, low, high);
+    return as_int(config_get(c, key), low, high);
 }
 
 double config_number(config c, const char *key, double otherwise, double low, double high) {
-    const json_t *v = item(c, key);
-    if (!v) return otherwise;
-    double x = json_number_value(v);
-    if (!json_is_number(v)) fail(HISS_ERROR_FORMAT, "%s: \"%s\" must be a number", c.where, key);
-    if (!(x >= low && x <= high))
-        fail(HISS_ERROR_FORMAT, "%s: \"%s\" is %g; allowed is %g to %g", c.where, key, x, low, high);
-    return x;
+    if (!config_has(c, key)) return otherwise;
+    config found = config_get(c, key);
+    if (!json_is_number(found.value)) fail(HISS_ERROR_FORMAT, "%s: should be a number", found.where);
+    double value = json_number_value(found.value);
+    if (!(value >= low && value <= high))
+        fail(HISS_ERROR_FORMAT, "%s: is %g, should be from %g to %g", found.where, value, low, high);
+    return value;
 }
 
 bool config_bool(config c, const char *key, bool otherwise) {
-    const json_t *v = item(c, key);
-    if (v && !json_is_boolean(v)) fail(HISS_ERROR_FORMAT, "%s: \"%s\" must be true or false", c.where, key);
-    return v ? json_is_true(v) : otherwise;
-}
-
-static const char *string(config c, const char *key, const json_t *v) {
-    if (!json_is_string(v)) fail(HISS_ERROR_FORMAT, "%s: \"%s\" must be a string", c.where, key);
-    return json_string_value(v);
+    if (!config_has(c, key)) return otherwise;
+    config found = config_get(c, key);
+    if (!json_is_boolean(found.value)) fail(HISS_ERROR_FORMAT, "%s: should be true or false", found.where);
+    return json_is_true(found.value);
 }
 
 const char *config_string(config c, const char *key, const char *otherwise) {
-    const json_t *v = item(c, key);
-    return v ? string(c, key, v) : otherwise;
+    return config_has(c, key) ? as_string(config_get(c, key)) : otherwise;
 }
 
-const char *config_need_string(config c, const char *key) { return string(c, key, config_get(c, key).value); }
+const char *config_need_string(config c, const char *key) { return as_string(config_get(c, key)); }
 
 double *config_numbers(config c, const char *key, size_t most, size_t *count) {
-    const json_t *v = item(c, key);
     *count = 0;
-    if (!v) return NULL;
-    if (!json_is_array(v)) fail(HISS_ERROR_FORMAT, "%s: \"%s\" must be a list of numbers", c.where, key);
-    size_t n = json_array_size(v);
-    if (n > most) fail(HISS_ERROR_FORMAT, "%s: \"%s\" has %zu items; at most %zu are allowed", c.where, key, n, most);
-    double *numbers = NEW_ARRAY(double, n + 1);
+    if (!config_has(c, key)) return NULL;
+    config array = config_get(c, key);
+    if (!json_is_array(array.value)) fail(HISS_ERROR_FORMAT, "%s: should be an array of numbers", array.where);
+    size_t n = json_array_size(array.value);
+    if (n > most) fail(HISS_ERROR_FORMAT, "%s: has %zu numbers, at most %zu are allowed", array.where, n, most);
+    double *numbers = NEW_ARRAY(double, n);
     for (size_t i = 0; i < n; i++) {
-        const json_t *x = json_array_get(v, i);
-        if (!json_is_number(x)) fail(HISS_ERROR_FORMAT, "%s: \"%s\" must be a list of numbers", c.where, key);
-        numbers[i] = json_number_value(x);
+        json_t *value = json_array_get(array.value, i);
+        if (!json_is_number(value)) fail(HISS_ERROR_FORMAT, "%s[%zu]: should be a number", array.where, i);
+        numbers[i] = json_number_value(value);
     }
     *count = n;
     return numbers;
 }
 
 void config_only(config c, const char *const *known) {
-    size_t count = 0;
+    if (!json_is_object(c.value)) fail(HISS_ERROR_FORMAT, "%s: should be an object", c.where);
+    size_t n = 0;
+    while (known[n]) n++;
     const char *key;
-    json_t *v;
-    if (!json_is_object(c.value)) fail(HISS_ERROR_FORMAT, "%s: an object was expected", c.where);
-    while (known[count]) count++;
-    json_object_foreach(c.value, key, v) {
-        bool found = false;
-        for (size_t i = 0; i < count; i++) found |= !strcmp(known[i], key);
-        if (!found) fail(HISS_ERROR_FORMAT, "%s: unknown setting \"%s\": %s", c.where, key, suggest(key, known, count));
+    json_t *value;
+    json_object_foreach(c.value, key, value) {
+        size_t i = 0;
+        while (i < n && strcmp(key, known[i]) != 0) i++;
+        if (i == n) fail(HISS_ERROR_FORMAT, "%s: is not a known setting; %s", place(c, key), suggest(key, known, n));
     }
 }
 
 json_t *json_make_object(void) {
-    json_t *o = json_object();
-    if (!o) fail(HISS_ERROR_MEMORY, "out of memory");
-    defer(drop, o);
-    return o;
+    json_t *value = json_object();
+    if (!value) fail(HISS_ERROR_MEMORY, "out of memory making a JSON object");
+    defer(release, value);
+    return value;
 }
 
 char *json_text(const json_t *value) {
-    size_t n = json_dumpb(value, NULL, 0, JSON_INDENT(2) | JSON_ENCODE_ANY);
-    char *text = alloc(n + 1);
-    json_dumpb(value, text, n, JSON_INDENT(2) | JSON_ENCODE_ANY);
-    text[n] = 0;
+    size_t flags = JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17);
+    size_t size = json_dumpb(value, NULL, 0, flags);
+    if (!size) fail(HISS_ERROR_INTERNAL, "a JSON document cannot be written as text");
+    char *text = alloc(size + 1);
+    json_dumpb(value, text, size, flags);
+    text[size] = 0;
     return text;
 }

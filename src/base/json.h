@@ -13,10 +13,10 @@ typedef struct {
     const char *where;
 } config;
 
-config config_load(const char *path);                               /* at most 64 MiB */
+config config_load(const char *path);                                 /* at most 64 MiB */
 config config_parse(const char *text, size_t size, const char *name); /* name: for messages */
-bool config_has(config c, const char *key);                         /* present and not null */
-config config_get(config c, const char *key);                       /* required */
+bool config_has(config c, const char *key);                           /* present and not null */
+config config_get(config c, const char *key);                         /* required */
 config config_at(config array, size_t index);
 size_t config_count(config array_or_object);
 /* Typed accessors of key in an object: `otherwise` is given where the key is absent or null; a wrong type or a value

@@ -1,5 +1,5 @@
-/* How far long work has come, told to whoever asked: the command line draws a line, a caller of the library gets a call,
- * and nobody is told by default. */
+/* How far long work has come, told to whoever asked: the command line draws a line, a caller of the library gets a
+ * call, and nobody is told by default. */
 #ifndef HISS_BASE_PROGRESS_H
 #define HISS_BASE_PROGRESS_H
 

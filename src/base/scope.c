@@ -1,346 +1,487 @@
-/* Scopes. Small blocks come from chunks that a scope owns, large ones from a process-wide pool of blocks in size classes
- * of a quarter power of two, so that a loop that opens and closes scopes meets the same, already mapped memory. Under
- * sanitizers every block is a malloc of its own, so that they see its borders. */
+/* Scopes over a pool of blocks.
+ *
+ * A block is what the pool hands out: a 64-byte header and the data. Large allocations are a block each; small ones are
+ * cut from chunks, which are blocks too. Lists are rings through a head inside the scope, so that a block leaves its
+ * list, and a whole list joins another, without a search. Under HISS_SANITIZE every allocation, small ones too, is a
+ * malloc of its own, so that the sanitizer sees the first byte beyond it. */
 #include "base/scope.h"
 
 #include <pthread.h>
 #include <stdarg.h>
-#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/fault.h"
 
-enum { ALIGNMENT = 64, CHUNK = 1 << 16, CLASSES = 4 * 48, HUGE_PAGE = 1 << 21 };
-static const size_t POOL_MOST = (size_t) 1 << 30; /* bytes kept for reuse */
+enum {
+    ALIGN = 64,
+    CHUNK_FIRST = 1 << 12, /* a scope's first chunk; each next one is twice as large */
+    CHUNK_LAST = 1 << 16,
+    HUGE_PAGE = 1 << 21,
+    CLASSES = 4 * 48
+};
 
-/* Before every block. A large one is in its scope's ring; a small one only knows its size. */
-typedef struct head {
-    struct head *next, *previous;
-    scope *owner;
-    size_t size;  /* asked for */
-    size_t whole; /* with head and rounding; 0 for a small block */
-} __attribute__((aligned(ALIGNMENT))) head;
+/* Right before the data of every allocation. */
+typedef struct {
+    size_t size; /* as asked for */
+    uint32_t mark;
+} tag;
+#define LIVE UINT32_C(0x5C09EB10)
 
-typedef struct chunk {
-    struct chunk *next;
-    size_t used;
-} __attribute__((aligned(ALIGNMENT))) chunk;
+typedef struct ring {
+    struct ring *prev, *next;
+} ring;
+
+typedef struct block {
+    ring link;    /* among a scope's blocks, or the free ones of its size class */
+    ring age;     /* free blocks: among all free ones, oldest first */
+    size_t taken; /* bytes with header */
+    uint64_t unused;
+    tag tag;
+} block;
+_Static_assert(sizeof(block) == ALIGN, "the data follow the header");
 
 typedef struct deferred {
+    struct deferred *older;
     void (*close)(void *handle);
     void *handle;
-    struct deferred *before;
 } deferred;
 
 struct scope {
-    scope *around;
-    chunk *chunks;
-    head large; /* the ring's start */
-    deferred *last;
+    scope *parent; /* current when this one was opened */
+    scope *older;  /* opened before this one in its thread */
+    ring chunks;   /* the first of them holds this struct */
+    ring blocks;
+    uint8_t *at, *end; /* free part of the newest chunk */
+    size_t next_chunk;
+    deferred *newest;
 };
 
-static _Thread_local scope *current;
+static _Thread_local scope *current, *newest;
 
-/* --- the pool --- */
+static void ring_init(ring *r) { r->prev = r->next = r; }
+
+static void ring_add(ring *head, ring *r) {
+    r->prev = head->prev;
+    r->next = head;
+    head->prev->next = r;
+    head->prev = r;
+}
+
+static void ring_remove(ring *r) {
+    r->prev->next = r->next;
+    r->next->prev = r->prev;
+}
+
+/* All of `from` goes to the end of `to`. */
+static void ring_splice(ring *to, ring *from) {
+    if (from->next == from) return;
+    from->next->prev = to->prev;
+    to->prev->next = from->next;
+    from->prev->next = to;
+    to->prev = from->prev;
+    ring_init(from);
+}
+
+/* ---- the pool */
 
 static struct {
     pthread_mutex_t lock;
-    head *free[CLASSES];
-    size_t kept;
+    ring free[CLASSES], oldest;
+    size_t cached, limit, in_use, peak;
+    bool ready;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
-static atomic_size_t in_use, peak;
 
-/* Rounds up to a class: 2^k (4 + q) / 4. */
-static size_t class_of(size_t size, size_t *rounded) {
-    size_t k = 63 - (size_t) __builtin_clzll(size), quarter = (size_t) 1 << (k > 2 ? k - 2 : 0);
-    size_t up = (size + quarter - 1) / quarter * quarter;
-    *rounded = up;
-    k = 63 - (size_t) __builtin_clzll(up);
-    return 4 * k + ((up >> (k > 2 ? k - 2 : 0)) & 3);
+static void pool_prepare(void) {
+    if (pool.ready) return;
+    for (int i = 0; i < CLASSES; i++) ring_init(&pool.free[i]);
+    ring_init(&pool.oldest);
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    pool.limit = pages > 0 && page > 0 ? (size_t) pages / 8 * (size_t) page : (size_t) 1 << 30;
+    pool.ready = true;
 }
 
-static void count_up(size_t size) {
-    size_t now = atomic_fetch_add(&in_use, size) + size, top = atomic_load(&peak);
-    while (now > top && !atomic_compare_exchange_weak(&peak, &top, now)) {}
-}
-
-static void *system_memory(size_t size) {
-    void *p = NULL;
-    bool huge = size >= 4 * (size_t) HUGE_PAGE;
-    if (posix_memalign(&p, huge ? HUGE_PAGE : ALIGNMENT, size)) return NULL;
-    if (huge) madvise(p, size, MADV_HUGEPAGE);
-    return p;
-}
-
-static head *take(size_t size) {
-    if (fault_now(FAULT_ALLOC)) return NULL;
-    head *h = NULL;
-    size_t whole = size + sizeof(head);
 #ifndef HISS_SANITIZE
-    size_t index = class_of(whole, &whole);
+/* Rounds up to 2^k * {4, 5, 6, 7} / 4 and numbers that size. */
+static int size_class(size_t *size) {
+    int k = 63 - __builtin_clzll((unsigned long long) *size);
+    size_t quarter = (size_t) 1 << (k - 2);
+    size_t steps = (*size - ((size_t) 1 << k) + quarter - 1) / quarter;
+    *size = ((size_t) 1 << k) + steps * quarter;
+    return (k - 6) * 4 + (int) steps;
+}
+#endif
+
+/* From the system; large ones on 2 MiB boundaries, as huge pages where there are any. */
+static block *system_take(size_t size) {
+#ifndef HISS_SANITIZE
+    if (size >= HUGE_PAGE) {
+        uint8_t *p = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (p == MAP_FAILED) return NULL;
+        uint8_t *start = (uint8_t *) (((uintptr_t) p + HUGE_PAGE - 1) & ~(uintptr_t) (HUGE_PAGE - 1));
+        if (start > p) munmap(p, (size_t) (start - p));
+        if (start < p + HUGE_PAGE) munmap(start + size, (size_t) (p + HUGE_PAGE - start));
+        madvise(start, size, MADV_HUGEPAGE);
+        return (block *) start;
+    }
+#endif
+    void *p;
+    return posix_memalign(&p, ALIGN, size) ? NULL : p;
+}
+
+static void system_give(block *b) {
+#ifndef HISS_SANITIZE
+    if (b->taken >= HUGE_PAGE) {
+        munmap(b, b->taken);
+        return;
+    }
+#endif
+    free(b);
+}
+
+/* Frees the blocks unused for longest until at most `limit` bytes stay cached. */
+static void pool_shrink(size_t limit) {
+    while (pool.cached > limit) {
+        block *b = (block *) ((uint8_t *) pool.oldest.next - offsetof(block, age));
+        ring_remove(&b->age);
+        ring_remove(&b->link);
+        pool.cached -= b->taken;
+        system_give(b);
+    }
+}
+
+static block *pool_find(size_t *taken) {
+#ifdef HISS_SANITIZE
+    (void) taken;
+    return NULL;
+#else
+    ring *list = &pool.free[size_class(taken)];
+    if (list->next == list) return NULL;
+    block *b = (block *) list->prev; /* the last one freed: the warmest */
+    ring_remove(&b->link);
+    ring_remove(&b->age);
+    pool.cached -= b->taken;
+    return b;
+#endif
+}
+
+/* NULL when there is no memory. */
+static block *pool_take(size_t size) {
+    size_t taken = size + sizeof(block);
     pthread_mutex_lock(&pool.lock);
-    h = pool.free[index];
-    if (h) {
-        pool.free[index] = h->next;
-        pool.kept -= whole;
+    pool_prepare();
+    block *b = pool_find(&taken);
+    if (!b) {
+        b = system_take(taken);
+        if (!b) { /* what is cached may be what is missing */
+            pool_shrink(0);
+            b = system_take(taken);
+        }
+    }
+    if (b) {
+        b->taken = taken;
+        b->tag = (tag){.size = size, .mark = LIVE};
+        pool.in_use += taken;
+        if (pool.in_use > pool.peak) pool.peak = pool.in_use;
     }
     pthread_mutex_unlock(&pool.lock);
-#endif
-    if (!h) h = system_memory(whole);
-    if (!h) return NULL;
-    h->size = size;
-    h->whole = whole;
-    count_up(whole);
-    return h;
+    return b;
 }
 
-static void give(head *h) {
-    size_t whole = h->whole;
-    atomic_fetch_sub(&in_use, whole);
-#ifndef HISS_SANITIZE
-    size_t index = class_of(whole, &whole);
+/* With the lock held. */
+static void pool_give(block *b) {
+    pool.in_use -= b->taken;
+    b->tag.mark = 0;
+#ifdef HISS_SANITIZE
+    system_give(b);
+#else
+    size_t taken = b->taken;
+    ring_add(&pool.free[size_class(&taken)], &b->link);
+    ring_add(&pool.oldest, &b->age);
+    pool.cached += b->taken;
+    pool_shrink(pool.limit);
+#endif
+}
+
+/* All blocks of a ring, whose head may stand in one of them. */
+static void pool_give_all(ring *head) {
+    ring *r = head->next == head ? NULL : head->next;
+    if (!r) return;
+    head->prev->next = NULL;
     pthread_mutex_lock(&pool.lock);
-    bool keep = pool.kept + whole <= POOL_MOST;
-    if (keep) {
-        h->next = pool.free[index];
-        pool.free[index] = h;
-        pool.kept += whole;
+    for (ring *next; r; r = next) {
+        next = r->next;
+        pool_give((block *) r);
     }
     pthread_mutex_unlock(&pool.lock);
-    if (keep) return;
-#endif
-    free(h);
+}
+
+size_t memory_in_use(void) {
+    pthread_mutex_lock(&pool.lock);
+    size_t n = pool.in_use;
+    pthread_mutex_unlock(&pool.lock);
+    return n;
+}
+
+size_t memory_peak(void) {
+    pthread_mutex_lock(&pool.lock);
+    size_t n = pool.peak;
+    pthread_mutex_unlock(&pool.lock);
+    return n;
+}
+
+void memory_peak_reset(void) {
+    pthread_mutex_lock(&pool.lock);
+    pool.peak = pool.in_use;
+    pthread_mutex_unlock(&pool.lock);
 }
 
 void memory_trim(void) {
     pthread_mutex_lock(&pool.lock);
-    for (size_t i = 0; i < CLASSES; i++)
-        while (pool.free[i]) {
-            head *h = pool.free[i];
-            pool.free[i] = h->next;
-            free(h);
-        }
-    pool.kept = 0;
+    pool_prepare();
+    pool_shrink(0);
     pthread_mutex_unlock(&pool.lock);
 }
 
-size_t memory_in_use(void) { return atomic_load(&in_use); }
-size_t memory_peak(void) { return atomic_load(&peak); }
-void memory_peak_reset(void) { atomic_store(&peak, atomic_load(&in_use)); }
+static _Noreturn void out_of_memory(size_t size) {
+    fail(HISS_ERROR_MEMORY, "out of memory: %.3f MiB more are wanted, %.1f MiB are in use", (double) size / 0x1p20,
+         (double) memory_in_use() / 0x1p20);
+}
 
-/* --- scopes --- */
+/* ---- scopes */
 
-static scope *scope_make(scope *around) {
-    scope *s = calloc(1, sizeof *s);
-    if (!s) fail(HISS_ERROR_MEMORY, "out of memory");
-    s->around = around;
-    s->large.next = s->large.previous = &s->large;
+scope *scope_create(void) {
+#ifdef HISS_SANITIZE
+    size_t size = sizeof(scope);
+#else
+    size_t size = CHUNK_FIRST - sizeof(block);
+#endif
+    block *b = fault_now(FAULT_ALLOC) ? NULL : pool_take(size);
+    if (!b) out_of_memory(size);
+    uint8_t *data = (uint8_t *) (b + 1);
+    scope *s = (scope *) data;
+    *s = (scope){.at = data + sizeof(scope), .end = data + size, .next_chunk = 2 * CHUNK_FIRST};
+    ring_init(&s->chunks);
+    ring_init(&s->blocks);
+    ring_add(&s->chunks, &b->link);
     return s;
 }
 
-static void scope_free(scope *s) {
-    scope *before = current;
-    current = s; /* deferred calls may allocate */
-    while (s->last) {
-        deferred *d = s->last;
-        s->last = d->before;
+static void run_deferred(scope *s) {
+    while (s->newest) {
+        deferred *d = s->newest;
+        s->newest = d->older; /* before the call: should it fail, it is not made twice */
         d->close(d->handle);
     }
-    current = before;
-    while (s->large.next != &s->large) {
-        head *h = s->large.next;
-        s->large.next = h->next;
-        give(h);
-    }
-    while (s->chunks) {
-        chunk *c = s->chunks;
-        s->chunks = c->next;
-        atomic_fetch_sub(&in_use, CHUNK);
-        free(c);
-    }
-    free(s);
 }
 
-/* The root scope of a thread: dropped when the thread ends. */
-static pthread_key_t root_key;
-static pthread_once_t root_once = PTHREAD_ONCE_INIT;
-
-static void drop_root(void *s) {
-    scope_unwind(s);
-    current = NULL;
-    scope_free(s);
+void scope_destroy(scope *s) {
+    if (!s) return;
+    require(s != current);
+    run_deferred(s);
+    pool_give_all(&s->blocks);
+    pool_give_all(&s->chunks);
 }
 
-static void make_root_key(void) { pthread_key_create(&root_key, drop_root); }
+static void end_thread(void *unused) {
+    (void) unused;
+    scope_unwind((scope_mark){NULL, NULL});
+}
+
+static pthread_key_t thread_key;
+static pthread_once_t thread_once = PTHREAD_ONCE_INIT;
+static void make_thread_key(void) { pthread_key_create(&thread_key, end_thread); }
 
 scope *scope_current(void) {
     if (!current) {
-        pthread_once(&root_once, make_root_key);
-        current = scope_make(NULL);
-        pthread_setspecific(root_key, current);
+        pthread_once(&thread_once, make_thread_key);
+        current = newest = scope_create();
+        pthread_setspecific(thread_key, current);
     }
     return current;
 }
 
-scope *scope_begin(void) { return current = scope_make(scope_current()); }
-
-void scope_end(void) {
-    scope *s = current;
-    require(s && s->around);
-    current = s->around;
-    scope_free(s);
-}
-
-void scope_unwind(scope *to) {
-    while (current && current != to) {
-        scope *s = current;
-        if (!s->around) break; /* a scope apart, made current by scope_switch: its owner drops it */
-        current = s->around;
-        scope_free(s);
-    }
-    current = to;
-}
-
-static void adopt(scope *to, scope *from) {
-    for (head *h = from->large.next; h != &from->large; h = h->next) h->owner = to;
-    if (from->large.next != &from->large) {
-        from->large.next->previous = to->large.previous;
-        to->large.previous->next = from->large.next;
-        from->large.previous->next = &to->large;
-        to->large.previous = from->large.previous;
-        from->large.next = from->large.previous = &from->large;
-    }
-    if (from->chunks) { /* behind the newest chunk, which goes on being filled */
-        chunk *last = from->chunks;
-        while (last->next) last = last->next;
-        if (to->chunks) {
-            last->next = to->chunks->next;
-            to->chunks->next = from->chunks;
-        } else to->chunks = from->chunks;
-        from->chunks = NULL;
-    }
-    if (from->last) {
-        deferred *first = from->last;
-        while (first->before) first = first->before;
-        first->before = to->last;
-        to->last = from->last;
-        from->last = NULL;
-    }
-}
-
-void scope_end_merge(void) {
-    scope *s = current;
-    require(s && s->around);
-    current = s->around;
-    adopt(current, s);
-    scope_free(s);
-}
-
-scope *scope_parent(const scope *s) { return s->around; }
+scope *scope_parent(const scope *s) { return s->parent; }
 
 scope *scope_switch(scope *to) {
     scope *before = scope_current();
+    require(to != NULL);
     current = to;
     return before;
 }
 
-scope *scope_create(void) { return scope_make(NULL); }
-void scope_destroy(scope *s) {
-    if (s) scope_free(s);
+scope *scope_begin(void) {
+    scope *parent = scope_current();
+    scope *s = scope_create();
+    s->parent = parent;
+    s->older = newest;
+    current = newest = s;
+    return s;
 }
 
-/* --- blocks --- */
-
-static void *alloc_large(scope *s, size_t size) {
-    head *h = take(size);
-    if (!h) fail(HISS_ERROR_MEMORY, "out of memory: %zu MiB were asked for", size >> 20);
-    h->owner = s;
-    h->next = &s->large;
-    h->previous = s->large.previous;
-    h->previous->next = h;
-    s->large.previous = h;
-    return h + 1;
+/* Takes the newest scope off the stack without freeing it. */
+static scope *scope_pop(void) {
+    scope *s = newest;
+    newest = s->older;
+    current = s->parent;
+    return s;
 }
 
-void *alloc(size_t size) {
-    scope *s = scope_current();
-    if (size > ((size_t) 1 << 46)) fail(HISS_ERROR_MEMORY, "out of memory: %zu MiB were asked for", size >> 20);
-#ifdef HISS_SANITIZE
-    return alloc_large(s, size);
-#else
-    if (size >= SCOPE_LARGE) return alloc_large(s, size);
-    size_t whole = (size + sizeof(head) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    if (fault_now(FAULT_ALLOC)) fail(HISS_ERROR_MEMORY, "out of memory");
-    if (!s->chunks || s->chunks->used + whole > CHUNK) {
-        chunk *c = aligned_alloc(ALIGNMENT, CHUNK);
-        if (!c) fail(HISS_ERROR_MEMORY, "out of memory");
-        count_up(CHUNK);
-        c->next = s->chunks;
-        c->used = sizeof *c;
-        s->chunks = c;
+void scope_end(void) {
+    require(current && current == newest && current->parent);
+    run_deferred(current);
+    scope_destroy(scope_pop());
+}
+
+void scope_end_merge(void) {
+    require(current && current == newest && current->parent);
+    scope *s = scope_pop(), *into = s->parent;
+    if (s->newest) {
+        deferred *oldest = s->newest;
+        while (oldest->older) oldest = oldest->older;
+        oldest->older = into->newest;
+        into->newest = s->newest;
     }
-    head *h = (head *) ((char *) s->chunks + s->chunks->used);
-    s->chunks->used += whole;
-    h->size = size;
-    h->whole = 0;
-    return h + 1;
+    if (s->end - s->at > into->end - into->at) {
+        into->at = s->at;
+        into->end = s->end;
+    }
+    ring_splice(&into->blocks, &s->blocks);
+    ring_splice(&into->chunks, &s->chunks);
+}
+
+scope_mark scope_position(void) { return (scope_mark){scope_current(), newest}; }
+
+void scope_unwind(scope_mark mark) {
+    while (newest && newest != mark.newest) {
+        current = newest; /* deferred calls run in their own scope */
+        run_deferred(newest);
+        scope_destroy(scope_pop());
+    }
+    current = mark.current;
+}
+
+/* ---- allocation */
+
+static void *alloc_block(scope *s, size_t size) {
+    block *b = pool_take(size);
+    if (!b) return NULL;
+    ring_add(&s->blocks, &b->link);
+    return b + 1;
+}
+
+#ifndef HISS_SANITIZE
+/* The next multiple of ALIGN that leaves room for a tag. */
+static uint8_t *place(uint8_t *at) {
+    return (uint8_t *) (((uintptr_t) at + sizeof(tag) + ALIGN - 1) & ~(uintptr_t) (ALIGN - 1));
+}
+
+static void *alloc_small(scope *s, size_t size) {
+    uint8_t *data = place(s->at);
+    if (data > s->end || size > (size_t) (s->end - data)) {
+        size_t room = s->next_chunk - sizeof(block);
+        if (room < size + 2 * ALIGN) room = size + 2 * ALIGN;
+        block *b = pool_take(room);
+        if (!b) return NULL;
+        ring_add(&s->chunks, &b->link);
+        if (s->next_chunk < CHUNK_LAST) s->next_chunk *= 2;
+        s->at = (uint8_t *) (b + 1);
+        s->end = s->at + room;
+        data = place(s->at);
+    }
+    s->at = data + size;
+    ((tag *) (void *) data)[-1] = (tag){.size = size, .mark = LIVE};
+    return data;
+}
+#endif
+
+/* NULL when there is no memory. */
+static void *alloc_try(scope *s, size_t size) {
+    if (size > (size_t) 1 << 46 || fault_now(FAULT_ALLOC)) return NULL;
+#ifdef HISS_SANITIZE
+    return alloc_block(s, size);
+#else
+    return size >= SCOPE_LARGE ? alloc_block(s, size) : alloc_small(s, size);
 #endif
 }
 
+static void *alloc_in(scope *s, size_t size) {
+    void *data = alloc_try(s, size);
+    if (!data) out_of_memory(size);
+    return data;
+}
+
+void *alloc(size_t size) { return alloc_in(scope_current(), size); }
+
 void *alloc_zero(size_t count, size_t size) {
     size_t total;
-    if (__builtin_mul_overflow(count, size, &total)) fail(HISS_ERROR_MEMORY, "out of memory: a size beyond all bounds");
+    if (__builtin_mul_overflow(count, size, &total))
+        fail(HISS_ERROR_MEMORY, "out of memory: %zu elements of %zu bytes are wanted", count, size);
     void *p = alloc(total);
-    memset(p, 0, total);
-    return p;
+    return memset(p, 0, total);
 }
 
-void *block_move(void *block, scope *to) {
-    head *h = (head *) block - 1;
-    if (!h->whole) {
-        scope *before = scope_switch(to);
-        void *copy = memcpy(alloc(h->size), block, h->size);
-        scope_switch(before);
-        return copy;
-    }
-    h->previous->next = h->next;
-    h->next->previous = h->previous;
-    h->owner = to;
-    h->next = &to->large;
-    h->previous = to->large.previous;
-    h->previous->next = h;
-    to->large.previous = h;
-    return block;
+static tag *tag_of(void *data) {
+    tag *t = (tag *) data - 1;
+    require(((uintptr_t) data & (ALIGN - 1)) == 0 && t->mark == LIVE);
+    return t;
 }
 
-void block_release(void *block) {
-    head *h = (head *) block - 1;
-    if (!h->whole) return;
-    h->previous->next = h->next;
-    h->next->previous = h->previous;
-    give(h);
+void *block_move(void *data, scope *to) {
+    tag *t = tag_of(data);
+    if (t->size < SCOPE_LARGE) return memcpy(alloc_in(to, t->size), data, t->size);
+    block *b = (block *) data - 1;
+    ring_remove(&b->link);
+    ring_add(&to->blocks, &b->link);
+    return data;
+}
+
+void block_release(void *data) {
+    if (!data || tag_of(data)->size < SCOPE_LARGE) return;
+    block *b = (block *) data - 1;
+    ring_remove(&b->link);
+    pthread_mutex_lock(&pool.lock);
+    pool_give(b);
+    pthread_mutex_unlock(&pool.lock);
 }
 
 void defer(void (*close)(void *handle), void *handle) {
-    deferred *d = NEW(deferred);
-    *d = (deferred){close, handle, current->last};
-    current->last = d;
+    scope *s = scope_current();
+    deferred *d = alloc_try(s, sizeof *d);
+    if (!d) { /* the handle must not outlive the error */
+        close(handle);
+        out_of_memory(sizeof *d);
+    }
+    *d = (deferred){.older = s->newest, .close = close, .handle = handle};
+    s->newest = d;
 }
+
+/* ---- strings */
 
 char *format(const char *pattern, ...) {
     va_list arguments, again;
     va_start(arguments, pattern);
     va_copy(again, arguments);
-    int length = vsnprintf(NULL, 0, pattern, arguments);
+    char small[256];
+    int length = vsnprintf(small, sizeof small, pattern, arguments);
     va_end(arguments);
-    char *text = alloc((size_t) (length > 0 ? length : 0) + 1);
-    text[0] = 0;
-    vsnprintf(text, (size_t) (length > 0 ? length : 0) + 1, pattern, again);
+    size_t size = length < 0 ? 1 : (size_t) length + 1;
+    char *text = alloc(size);
+    if (length < 0)
+        text[0] = 0;
+    else if (size <= sizeof small)
+        memcpy(text, small, size);
+    else
+        vsnprintf(text, size, pattern, again);
     va_end(again);
     return text;
 }
 
-char *copy_string(const char *text) { return format("%s", text); }
+char *copy_string(const char *text) {
+    size_t size = strlen(text) + 1;
+    return memcpy(alloc(size), text, size);
+}

@@ -19,8 +19,6 @@ scope *scope_begin(void);
 void scope_end(void);
 /* Ends the current scope but hands all it holds (deferred calls too) to the scope around it. */
 void scope_end_merge(void);
-/* Ends scopes until `to` is current: how an error unwinds. */
-void scope_unwind(scope *to);
 /* The scope around s. */
 scope *scope_parent(const scope *s);
 /* Makes another scope of this thread current, for allocating something longer lived; returns the one before. */
@@ -31,6 +29,13 @@ scope *scope_current(void);
  * used through scope_switch. A free scope may be handed to another thread, never shared at the same time. */
 scope *scope_create(void);
 void scope_destroy(scope *s);
+
+/* For error.c: the scopes open in this thread, and a return to that state that ends all those opened since. */
+typedef struct {
+    scope *current, *newest;
+} scope_mark;
+scope_mark scope_position(void);
+void scope_unwind(scope_mark mark);
 
 /* size bytes, aligned to 64, in the current scope; contents undefined. Never NULL: fails with HISS_ERROR_MEMORY. */
 void *alloc(size_t size) __attribute__((malloc, alloc_size(1)));

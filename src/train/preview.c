@@ -74,7 +74,10 @@ bool preview_make(const recipe *r, const char *model, const char *folder, const 
     preview p = {.recipe = r, .model = model, .folder = folder, .mel = mel};
     hiss_error error;
     if (r->data.mel && !mel) return false; /* nothing was held out to take a mel from */
-    if (try_run(make_preview, &p, &error)) return p.count > 0;
+    scope_begin();
+    bool made = try_run(make_preview, &p, &error);
+    scope_end();
+    if (made) return p.count > 0;
     warn("no sounds were made this time: %s", error.message);
     return false;
 }
