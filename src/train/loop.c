@@ -242,7 +242,7 @@ static double one_batch(run *r, float scale) {
     const batch *b = loader_next(r->loader);
     scope_begin();
     tape_begin();
-    const tensor *loss = r->recipe->system->loss(r->network, b);
+    const tensor *loss = r->recipe->system->loss(r->network, b, NULL);
     double value = *f32(loss);
     backward(loss, scale);
     scope_end();
@@ -273,7 +273,7 @@ static void measure_held_out(run *r) {
     optimizer_swap_average(r->optimizer);
     for (int64_t i = 0; i < r->held_out_batches; i++) {
         scope_begin();
-        const tensor *loss = r->recipe->system->loss(r->network, r->held_out[i]);
+        const tensor *loss = r->recipe->system->loss(r->network, r->held_out[i], NULL);
         sum += (double) *f32(loss) * (double) r->held_out[i]->size;
         clips += r->held_out[i]->size;
         scope_end();

@@ -19,10 +19,6 @@ static tensor *mix(const batch *b, const float *signal, const float *noise) {
     return x;
 }
 
-static void trace(tensor **to, tensor *value) {
-    if (to) *to = value;
-}
-
 /* --- DiffWave: a whole step of training per clip, L1 between the noise and its prediction --- */
 
 typedef struct {
@@ -43,7 +39,7 @@ static void *make_diffwave(config network, binder *b) {
     return m;
 }
 
-static tensor *diffwave_loss_traced(const void *model, const batch *b, tensor **noisy, tensor **predicted) {
+static tensor *diffwave_loss(const void *model, const batch *b, loss_trace *trace) {
     const diffwave_training *m = model;
     float *signal = NEW_ARRAY(float, b->size), *noise = NEW_ARRAY(float, b->size), *step = NEW_ARRAY(float, b->size);
     for (int64_t i = 0; i < b->size; i++) {
@@ -55,12 +51,9 @@ static tensor *diffwave_loss_traced(const void *model, const batch *b, tensor **
     tensor *x = mix(b, signal, noise);
     bool classes = diffwave_sizes(m->net)->classes > 0;
     tensor *y = diffwave_forward(m->net, x, step, b->mel, classes ? b->classes : NULL);
-    trace(noisy, x);
-    trace(predicted, y);
+    if (trace) *trace = (loss_trace){x, y, step};
     return l1_loss(y, b->noise);
 }
-
-static tensor *diffwave_loss(const void *model, const batch *b) { return diffwave_loss_traced(model, b, NULL, NULL); }
 
 static int64_t diffwave_hop(config network) {
     (void) network;
@@ -74,7 +67,7 @@ static const char *const DIFFWAVE_KEYS[] = {"residual_layers", "residual_channel
                                             "inference_noise_schedule", NULL};
 
 static const trainable DIFFWAVE = {"diffwave",    DIFFWAVE_KEYS, "diffwave",    diffwave_hop,
-                                   diffwave_mels, true,          make_diffwave, diffwave_loss, diffwave_loss_traced};
+                                   diffwave_mels, true,          make_diffwave, diffwave_loss};
 
 /* --- WaveGrad: a continuous noise level per clip, L1 --- */
 
@@ -84,20 +77,27 @@ typedef struct {
     int64_t segments;
 } wavegrad_training;
 
+float *wavegrad_levels(config network, size_t *n) {
+    size_t segments;
+    double *betas = wavegrad_betas(network, &segments), product = 1;
+    float *level = NEW_ARRAY(float, segments + 1);
+    level[0] = 1;
+    for (size_t i = 0; i < segments; i++) level[i + 1] = (float) sqrt(product *= 1 - betas[i]);
+    *n = segments + 1;
+    return level;
+}
+
 static void *make_wavegrad(config network, binder *b) {
     wavegrad_training *m = NEW(wavegrad_training);
     wavegrad_config c = wavegrad_config_read(network);
     m->net = wavegrad_bind(&c, b);
     size_t n;
-    double *betas = wavegrad_betas(network, &n), product = 1;
-    m->segments = (int64_t) n;
-    m->level = NEW_ARRAY(float, n + 1);
-    m->level[0] = 1;
-    for (size_t i = 0; i < n; i++) m->level[i + 1] = (float) sqrt(product *= 1 - betas[i]);
+    m->level = wavegrad_levels(network, &n);
+    m->segments = (int64_t) n - 1;
     return m;
 }
 
-static tensor *wavegrad_loss_traced(const void *model, const batch *b, tensor **noisy, tensor **predicted) {
+static tensor *wavegrad_loss(const void *model, const batch *b, loss_trace *trace) {
     const wavegrad_training *m = model;
     float *level = NEW_ARRAY(float, b->size), *noise = NEW_ARRAY(float, b->size);
     for (int64_t i = 0; i < b->size; i++) {
@@ -107,12 +107,9 @@ static tensor *wavegrad_loss_traced(const void *model, const batch *b, tensor **
     }
     tensor *x = mix(b, level, noise);
     tensor *y = wavegrad_forward(m->net, x, b->mel, level, NULL);
-    trace(noisy, x);
-    trace(predicted, y);
+    if (trace) *trace = (loss_trace){x, y, level};
     return l1_loss(y, b->noise);
 }
-
-static tensor *wavegrad_loss(const void *model, const batch *b) { return wavegrad_loss_traced(model, b, NULL, NULL); }
 
 static int64_t wavegrad_hop_of(config network) {
     wavegrad_config c = wavegrad_config_read(network);
@@ -126,7 +123,7 @@ static const char *const WAVEGRAD_KEYS[] = {"mel_channels", "first_channels", "d
                                             "noise_schedule_linspace", "inference_noise_schedule", NULL};
 
 static const trainable WAVEGRAD = {"wavegrad",    WAVEGRAD_KEYS, "wavegrad",    wavegrad_hop_of,
-                                   wavegrad_mels, false,         make_wavegrad, wavegrad_loss, wavegrad_loss_traced};
+                                   wavegrad_mels, false,         make_wavegrad, wavegrad_loss};
 
 /* --- the table --- */
 

@@ -6,6 +6,11 @@
 #include "train/dataset.h"
 
 typedef struct {
+    tensor *noisy, *predicted; /* [B, T] */
+    const float *level;        /* [B]: the step or noise level */
+} loss_trace;
+
+typedef struct {
     const char *name;        /* as src/systems calls it */
     const char *const *keys; /* of its network's configuration; NULL-terminated */
     const char *front;       /* its mel front end */
@@ -14,15 +19,17 @@ typedef struct {
     bool classes;            /* knows class labels */
     /* Binds the network that a configuration tells; what it returns goes to loss. */
     void *(*make)(config network, binder *b);
-    /* The mean loss of a batch, one F32 number, recorded. All that is drawn comes with the batch. */
-    tensor *(*loss)(const void *model, const batch *b);
-    /* For parity: the same, and what the network was given and gave. NULL where not wanted. */
-    tensor *(*loss_traced)(const void *model, const batch *b, tensor **noisy, tensor **predicted);
+    /* The mean loss of a batch, one F32 number, recorded. All that is drawn comes with the batch. trace: NULL, or gets what
+     * the network was given and gave. */
+    tensor *(*loss)(const void *model, const batch *b, loss_trace *trace);
 } trainable;
 
 /* NULL-terminated. */
 extern const trainable *const TRAINABLES[];
 /* Fails with the nearest names. */
 const trainable *trainable_named(const char *name);
+
+/* WaveGrad's noise levels of training: 1, then the roots of the cumulative alpha; *count of them. */
+float *wavegrad_levels(config network, size_t *count);
 
 #endif
