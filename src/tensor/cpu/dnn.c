@@ -264,6 +264,7 @@ static void run(primitive *p, void *const handles[ROLES]) {
 struct packed {
     struct packed *next;
     dnnl_memory_t memory; /* its layout; the handle is data */
+    bool turned; /* packed from the transposed matrix: the layout of a square one does not tell */
     uint64_t version;
     void *data;
 };
@@ -298,7 +299,7 @@ static void reorder(layout from, void *source, layout to, void *target) {
 static void forget_packed(void *slot) { *(struct packed **) slot = NULL; }
 
 /* w in the layout `wanted`; kept with its parameter. `plain` describes w->data. */
-static void *pack(const tensor *w, layout plain, layout wanted) {
+static void *pack(const tensor *w, layout plain, bool turned, layout wanted) {
     size_t size = dnnl_memory_desc_get_size(wanted);
     param *owner = w->param;
     if (!owner) {
@@ -307,11 +308,12 @@ static void *pack(const tensor *w, layout plain, layout wanted) {
         return data;
     }
     packed *k = owner->packed;
-    while (k && !dnnl_memory_desc_equal(layout_of(k->memory), wanted)) k = k->next;
+    while (k && (k->turned != turned || !dnnl_memory_desc_equal(layout_of(k->memory), wanted))) k = k->next;
     if (!k) {
         scope *before = scope_switch(owner->home);
         k = NEW(packed);
         k->data = alloc(size);
+        k->turned = turned;
         check(dnnl_memory_create(&k->memory, wanted, cache.engine, k->data), "memory_create");
         defer(destroy_memory, k->memory);
         if (!owner->packed) defer(forget_packed, &owner->packed);
@@ -360,7 +362,7 @@ void conv_forward(const conv_problem *c, const void *x, const tensor *w, const f
     primitive *p = find_conv(c, FORWARD);
     if (!p->unsupported)
         run(p, (void *[ROLES]){[X] = (void *) x,
-                               [W] = pack(w, weights_layout(c, dnnl_f32, true), described(p, dnnl_query_weights_md, 0)),
+                               [W] = pack(w, weights_layout(c, dnnl_f32, true), false, described(p, dnnl_query_weights_md, 0)),
                                [BIAS] = (void *) bias,
                                [Y] = y});
     bool unsupported = p->unsupported;
@@ -383,7 +385,7 @@ void conv_backward_data(const conv_problem *c, const void *dy, const tensor *w, 
     primitive *p = find_conv(&b, BACKWARD_DATA);
     if (!p->unsupported)
         run(p, (void *[ROLES]){[X] = dx,
-                               [W] = pack(w, weights_layout(c, dnnl_f32, true), described(p, dnnl_query_weights_md, 0)),
+                               [W] = pack(w, weights_layout(c, dnnl_f32, true), false, described(p, dnnl_query_weights_md, 0)),
                                [Y] = (void *) dy});
     bool unsupported = p->unsupported;
     scope_end();
@@ -440,7 +442,7 @@ void matmul_weights(const matmul_problem *q, const void *a, const tensor *b, con
     if (!unsupported) {
         layout plain = matrix(1, q->k, q->n, dnnl_f32, !q->b_transposed);
         run(p, (void *[ROLES]){[X] = (void *) a,
-                               [W] = pack(b, plain, described(p, dnnl_query_weights_md, 0)),
+                               [W] = pack(b, plain, q->b_transposed, described(p, dnnl_query_weights_md, 0)),
                                [BIAS] = (void *) bias,
                                [Y] = y});
     }
