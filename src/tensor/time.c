@@ -37,45 +37,35 @@ tensor *pick_time(const tensor *x, int factor) {
 
 /* --- repeat --- */
 
-typedef struct {
-    int factor;
-    float slope;
-} repetition;
-
 static void repeat_backward(node *n) {
-    const repetition *p = n->options;
+    int factor = *(const int *) n->options;
     const tensor *x = n->in[0];
     int64_t C = x->shape[2], total = x->shape[0] * x->shape[1];
     bool more;
     float *d = gradient_sink(x, &more);
     if (!d) return;
-    const tensor *value = p->slope == 1.0f ? NULL : tensor_to_f32(x); /* only its sign is needed */
 #pragma omp parallel for schedule(static) if (count(n->out) > PARALLEL_MIN)
     for (int64_t r = 0; r < total; r++)
         for (int64_t i = 0; i < C; i++) {
             float sum = 0;
-            for (int k = 0; k < p->factor; k++) sum += n->grad[(r * p->factor + k) * C + i];
-            if (value && ((const float *) value->data)[r * C + i] <= 0) sum *= p->slope;
+            for (int k = 0; k < factor; k++) sum += n->grad[(r * factor + k) * C + i];
             d[r * C + i] = (more ? d[r * C + i] : 0) + sum;
         }
 }
 
 tensor *repeat_time(const tensor *x, int factor, float slope, dtype out) {
     require(x->rank == 3);
-    scope_begin();
-    const tensor *row = slope != 1.0f || x->type != out ? leaky_relu(x, slope, out) : x;
+    tensor *row = slope != 1.0f || x->type != out ? leaky_relu(x, slope, out) : (tensor *) x;
     int64_t total = x->shape[0] * x->shape[1];
     size_t size = (size_t) x->shape[2] * dtype_size(out);
-    scope *inner = scope_switch(scope_parent(scope_current()));
     tensor *y = tensor_new(out, SHAPE(x->shape[0], x->shape[1] * factor, x->shape[2]));
-    scope_switch(inner);
     const char *from = row->data;
     char *to = y->data;
 #pragma omp parallel for schedule(static) if (count(y) > PARALLEL_MIN)
     for (int64_t r = 0; r < total; r++)
         for (int k = 0; k < factor; k++) memcpy(to + (size_t) (r * factor + k) * size, from + (size_t) r * size, size);
-    scope_end();
-    record(y, repeat_backward, INPUTS(x), &(repetition){factor, slope}, sizeof(repetition));
+    record(y, repeat_backward, INPUTS(row), &factor, sizeof factor);
+    if (row != x) tensor_release(row);
     return y;
 }
 
