@@ -1,5 +1,5 @@
-/* Training: optimiser, recordings, batches, and whole runs: the loss falls, a stopped run goes on bit for bit, a killed one
- * leaves a complete checkpoint. Run with "--train RECIPE DATA OUT STEPS" it is the child that gets killed. */
+/* Training: optimiser, recordings, batches, and whole runs: the loss falls, a stopped run goes on bit for bit, a killed
+ * one leaves a complete checkpoint. Run with "--train RECIPE DATA OUT STEPS" it is the child that gets killed. */
 #include "test.h"
 
 #include <math.h>
@@ -107,7 +107,8 @@ static params *two_params(void) {
     for (int i = 0; i < 2; i++) {
         int64_t n = i ? 5 : 20001; /* more than one run */
         p->items[i] = NEW(param);
-        *p->items[i] = (param){.name = i ? "b" : "a", .value = tensor_new(F32, SHAPE(n)), .trainable = true, .version = 1};
+        *p->items[i] =
+            (param){.name = i ? "b" : "a", .value = tensor_new(F32, SHAPE(n)), .trainable = true, .version = 1};
         random_normal((random_key){1, (uint64_t) i}, 0, f32(p->items[i]->value), (size_t) n);
         p->items[i]->value->param = p->items[i];
     }
@@ -137,8 +138,10 @@ static void check_updates(bool decoupled, double decay, double clip) {
             }
         double g = sin(7.0 + step * 13), scale = clip > 0 ? clip / (sqrt(sum) + 1e-6) : 1;
         if (scale < 1) g *= scale;
-        if (decoupled) w *= 1 - rate * decay;
-        else g += decay * w;
+        if (decoupled)
+            w *= 1 - rate * decay;
+        else
+            g += decay * w;
         m = 0.9 * m + 0.1 * g;
         v = 0.999 * v + 0.001 * g * g;
         w -= rate / (1 - pow(0.9, step)) * m / (sqrt(v) / sqrt(1 - pow(0.999, step)) + 1e-8);
@@ -214,7 +217,8 @@ static void test_folder(void **state) {
 
 static void test_manifests(void **state) {
     (void) state;
-    static const char tabs[] = "path\tsplit\tclass\n# a comment\nsounds/tone/0.wav\theld-out\tlow\r\nsounds/burst/1.wav\ttrain\thigh\n";
+    static const char tabs[] =
+        "path\tsplit\tclass\n# a comment\nsounds/tone/0.wav\theld-out\tlow\r\nsounds/burst/1.wav\ttrain\thigh\n";
     static const char lines[] = "{\"path\": \"sounds/tone/0.wav\", \"class\": \"low\", \"caption\": \"a tone\"}\n";
     static const char wrong[] = "sounds/tone/0.wav\tlow\t\tsometimes\n";
     scope_begin();
@@ -240,8 +244,12 @@ static void count_warning(const char *message) {
 }
 
 static dataset_settings small_settings(int64_t cache) {
-    return (dataset_settings){.rate = 8000, .samples = 256, .normalise = NORMALISE_PEAK, .held_out = 0.2,
-                              .held_out_clips = 8, .cache_bytes = cache};
+    return (dataset_settings){.rate = 8000,
+                              .samples = 256,
+                              .normalise = NORMALISE_PEAK,
+                              .held_out = 0.2,
+                              .held_out_clips = 8,
+                              .cache_bytes = cache};
 }
 
 static void open_dataset(void *path) {
@@ -338,7 +346,8 @@ static void assert_same_file(const char *a, const char *b) {
 static void test_resume(void **state) {
     (void) state;
     scope_begin();
-    train_options whole = options_for(under_root("whole"), 33, false), part = options_for(under_root("part"), 17, false);
+    train_options whole = options_for(under_root("whole"), 33, false),
+                  part = options_for(under_root("part"), 17, false);
     train_run(&whole);
     train_run(&part);
     part.resume = true;
@@ -418,10 +427,12 @@ static void test_wrong_recipes(void **state) {
     expect_refusal("{\"system\": \"diffwav\", \"data\": {\"sample_rate\": 8000}}", "diffwave");
     expect_refusal("{\"system\": \"diffwave\", \"dta\": {}}", "dta");
     expect_refusal("{\"system\": \"diffwave\"}", "data");
-    expect_refusal("{\"system\": \"diffwave\", \"network\": {\"layers\": 3}, \"data\": {\"sample_rate\": 8000}}", "layers");
+    expect_refusal("{\"system\": \"diffwave\", \"network\": {\"layers\": 3}, \"data\": {\"sample_rate\": 8000}}",
+                   "layers");
     expect_refusal("{\"system\": \"diffwave\", \"data\": {\"sample_rate\": 8000, \"normalise\": \"peek\"}}", "peak");
     expect_refusal("{\"system\": \"wavegrad\", \"data\": {\"sample_rate\": 8000, \"class\": true}}", "no class labels");
-    expect_refusal("{\"system\": \"diffwave\", \"data\": {\"sample_rate\": 8000}, \"optimizer\": {\"kind\": \"sgd\"}}", "adam");
+    expect_refusal("{\"system\": \"diffwave\", \"data\": {\"sample_rate\": 8000}, \"optimizer\": {\"kind\": \"sgd\"}}",
+                   "adam");
     scope_end();
 }
 
@@ -444,12 +455,12 @@ int main(int argc, char **argv) {
         return 1;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_updates),           cmocka_unit_test(test_infinite_gradient),
-        cmocka_unit_test(test_rates),             cmocka_unit_test(test_folder),
-        cmocka_unit_test(test_manifests),         cmocka_unit_test(test_broken_recordings),
-        cmocka_unit_test(test_batches),           cmocka_unit_test(test_loss_falls),
-        cmocka_unit_test(test_resume),            cmocka_unit_test(test_kill),
-        cmocka_unit_test(test_interrupt),         cmocka_unit_test(test_wrong_recipes),
+        cmocka_unit_test(test_updates),   cmocka_unit_test(test_infinite_gradient),
+        cmocka_unit_test(test_rates),     cmocka_unit_test(test_folder),
+        cmocka_unit_test(test_manifests), cmocka_unit_test(test_broken_recordings),
+        cmocka_unit_test(test_batches),   cmocka_unit_test(test_loss_falls),
+        cmocka_unit_test(test_resume),    cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_interrupt), cmocka_unit_test(test_wrong_recipes),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -145,8 +145,10 @@ progress_state checkpoint_restore(const char *folder, config model, optimizer *o
     scope_begin();
     config saved = config_load(path_join(folder, "config.json"));
     if (!json_equal(saved.value, model.value))
-        fail(HISS_ERROR_ARGUMENT, "%s: the run was made with another recipe or other classes: config.json differs; train "
-                                  "into another folder", folder);
+        fail(HISS_ERROR_ARGUMENT,
+             "%s: the run was made with another recipe or other classes: config.json differs; train "
+             "into another folder",
+             folder);
     const store *s = store_open(path_join(folder, "state.safetensors"));
     config m = store_metadata(s);
     progress_state p = {

@@ -1,5 +1,5 @@
-/* Checkpoints: complete or not there. A new one is written under a temporary name, then renamed, then the link `latest` is
- * switched by a rename; killed anywhere between, the folder holds the one before. See loop.h for the layout. */
+/* Checkpoints: complete or not there. A new one is written under a temporary name, then renamed, then the link `latest`
+ * is switched by a rename; killed anywhere between, the folder holds the one before. See loop.h for the layout. */
 #ifndef HISS_TRAIN_CHECKPOINT_H
 #define HISS_TRAIN_CHECKPOINT_H
 
@@ -8,14 +8,14 @@
 /* What a run goes on from, beside the tensors. */
 typedef struct {
     int64_t step;
-    double loss_sum;     /* since the last report, so that a resumed run reports the same */
+    double loss_sum; /* since the last report, so that a resumed run reports the same */
     int64_t loss_count;
     double held_out;     /* NAN: not measured yet */
     uint64_t seed, data; /* of the run; dataset_fingerprint */
 } progress_state;
 
-/* Fails unless a checkpoint can be written in `out`: writable, room for three of them. Makes the folders, removes what a
- * killed run left half-written. */
+/* Fails unless a checkpoint can be written in `out`: writable, room for three of them. Makes the folders, removes what
+ * a killed run left half-written. */
 void checkpoint_prepare(const char *out, int64_t bytes);
 /* Writes OUT/checkpoints/step-N and makes it the latest; the last two stay. The folder, in the current scope. */
 char *checkpoint_write(const char *out, config model, params *p, optimizer *o, const progress_state *state);

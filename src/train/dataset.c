@@ -52,8 +52,8 @@ static bool read_either(config c, const char *key, const char *no, const char *y
 }
 
 dataset_settings dataset_settings_read(config c, int64_t hop) {
-    static const char *const keys[] = {"path",      "sample_rate", "seconds", "frames",   "channel",        "trim_db",
-                                       "normalise", "level_db",    "fade",    "crop",     "shortest",       "held_out",
+    static const char *const keys[] = {"path",      "sample_rate", "seconds", "frames",         "channel",  "trim_db",
+                                       "normalise", "level_db",    "fade",    "crop",           "shortest", "held_out",
                                        "balance",   "cache_mib",   "class",   "held_out_clips", NULL};
     config_only(c, keys);
     dataset_settings s = {.rate = (int) config_need_int(c, "sample_rate", 1000, 192000)};
@@ -78,16 +78,20 @@ dataset_settings dataset_settings_read(config c, int64_t hop) {
 
 /* Brings the level to what the recipe says; values beyond full scale are scaled down in any case. */
 static void normalise(audio *a, const dataset_settings *s) {
-    if (s->normalise == NORMALISE_PEAK) normalise_peak(a, s->level_db);
-    else if (s->normalise == NORMALISE_LOUDNESS) normalise_loudness(a, s->level_db, 0);
-    else if (audio_peak(a) > 1) normalise_peak(a, 0);
+    if (s->normalise == NORMALISE_PEAK)
+        normalise_peak(a, s->level_db);
+    else if (s->normalise == NORMALISE_LOUDNESS)
+        normalise_loudness(a, s->level_db, 0);
+    else if (audio_peak(a) > 1)
+        normalise_peak(a, 0);
 }
 
 static void quantise(sound *to, const audio *a) {
     float peak = audio_peak(a);
     to->unit = peak / 32767;
     to->pcm = tensor_new(I16, SHAPE(a->frames));
-    for (int64_t i = 0; i < a->frames; i++) ((int16_t *) to->pcm->data)[i] = (int16_t) lrintf(a->samples[i] / peak * 32767);
+    for (int64_t i = 0; i < a->frames; i++)
+        ((int16_t *) to->pcm->data)[i] = (int16_t) lrintf(a->samples[i] / peak * 32767);
 }
 
 /* Of the sound as it will be heard, continued with zeros to a clip's length. */
@@ -151,8 +155,10 @@ static bool load(dataset *d, size_t i, scope *home, sound *to) {
 /* The sound of recording i, from the cache or decoded into the current scope. */
 static bool fetch(dataset *d, size_t i, sound *to) {
     if (d->state[i] == BROKEN) return false;
-    if (d->state[i] == CACHED) *to = d->sounds[i];
-    else return load(d, i, scope_current(), to);
+    if (d->state[i] == CACHED)
+        *to = d->sounds[i];
+    else
+        return load(d, i, scope_current(), to);
     return true;
 }
 
@@ -186,7 +192,8 @@ static void divide(dataset *d) {
     }
 }
 
-/* Training indices by class; class_start[c] .. class_start[c + 1]. Unlabelled ones come last as a class of their own. */
+/* Training indices by class; class_start[c] .. class_start[c + 1]. Unlabelled ones come last as a class of their own.
+ */
 static void sort_by_class(dataset *d) {
     size_t classes = d->list->class_count, n = 0;
     d->by_class = NEW_ARRAY(size_t, d->part_count[0]);

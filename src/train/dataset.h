@@ -13,20 +13,20 @@
 typedef enum { NORMALISE_NONE, NORMALISE_PEAK, NORMALISE_LOUDNESS } normalise_kind;
 
 typedef struct {
-    int rate;             /* hz */
-    int64_t samples;      /* of a clip; a multiple of the mel hop if there is one */
-    bool first_channel;   /* else the mean of all */
-    double trim_db;       /* silence below the peak by this much is cut from both ends; 0: keep all */
+    int rate;           /* hz */
+    int64_t samples;    /* of a clip; a multiple of the mel hop if there is one */
+    bool first_channel; /* else the mean of all */
+    double trim_db;     /* silence below the peak by this much is cut from both ends; 0: keep all */
     normalise_kind normalise;
-    double level_db;      /* that the peak (dB of full scale) or loudness (LUFS) comes to */
-    double fade_seconds;  /* at the end of a clip that was cut */
-    bool crop_start;      /* clips begin where the recording does, else anywhere */
-    double shortest;      /* seconds; shorter recordings are skipped, others padded with zeros */
-    double held_out;      /* part of the recordings */
+    double level_db;        /* that the peak (dB of full scale) or loudness (LUFS) comes to */
+    double fade_seconds;    /* at the end of a clip that was cut */
+    bool crop_start;        /* clips begin where the recording does, else anywhere */
+    double shortest;        /* seconds; shorter recordings are skipped, others padded with zeros */
+    double held_out;        /* part of the recordings */
     int64_t held_out_clips; /* measured on, at most */
-    bool balance;         /* all classes equally often */
-    int64_t cache_bytes;  /* of decoded sound kept in memory */
-    const mel_front *mel; /* or NULL */
+    bool balance;           /* all classes equally often */
+    int64_t cache_bytes;    /* of decoded sound kept in memory */
+    const mel_front *mel;   /* or NULL */
 } dataset_settings;
 
 /* The recipe's object "data" (all keys optional but sample_rate and seconds, or frames of `hop` samples). */

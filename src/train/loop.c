@@ -165,8 +165,10 @@ static void open_data(run *r) {
     r->data = dataset_open(path, &r->recipe->data);
     const recordings *list = dataset_recordings(r->data);
     if (r->recipe->by_class && !list->class_count)
-        fail(HISS_ERROR_ARGUMENT, "%s: no classes: put the recordings into one sub-folder for each class, or name them in "
-                                  "a manifest", path);
+        fail(HISS_ERROR_ARGUMENT,
+             "%s: no classes: put the recordings into one sub-folder for each class, or name them in "
+             "a manifest",
+             path);
     r->model = recipe_model(r->recipe, list->classes, list->class_count);
 }
 
@@ -206,16 +208,19 @@ static void tell_start(run *r) {
     const recordings *list = dataset_recordings(r->data);
     size_t training = dataset_usable(r->data, false), held = dataset_usable(r->data, true);
     scope_begin();
+    tell(
+        r, TRAIN_NOTE,
+        format(
+            "%zu recordings in %zu classes: %zu to train on, %zu held out, %zu skipped; %.1f min in memory (%.0f of at "
+            "most %.0f MiB)",
+            list->count, list->class_count, training, held, list->count - training - held,
+            dataset_seconds(r->data) / 60, (double) dataset_cached_bytes(r->data) / 0x1p20,
+            (double) r->recipe->data.cache_bytes / 0x1p20));
     tell(r, TRAIN_NOTE,
-         format("%zu recordings in %zu classes: %zu to train on, %zu held out, %zu skipped; %.1f min in memory (%.0f of at "
-                "most %.0f MiB)",
-                list->count, list->class_count, training, held, list->count - training - held,
-                dataset_seconds(r->data) / 60, (double) dataset_cached_bytes(r->data) / 0x1p20,
-                (double) r->recipe->data.cache_bytes / 0x1p20));
-    tell(r, TRAIN_NOTE, format("%s: %.2f million parameters, %s, %d threads, batches of %" PRId64 " clips of %.2f s",
-                               r->recipe->system->name, (double) params_elements(r->parameters) / 1e6,
-                               dtype_name(operands()), threads_get(), r->recipe->batch * r->recipe->accumulate,
-                               (double) r->recipe->data.samples / r->recipe->data.rate));
+         format("%s: %.2f million parameters, %s, %d threads, batches of %" PRId64 " clips of %.2f s",
+                r->recipe->system->name, (double) params_elements(r->parameters) / 1e6, dtype_name(operands()),
+                threads_get(), r->recipe->batch * r->recipe->accumulate,
+                (double) r->recipe->data.samples / r->recipe->data.rate));
     if (r->state.step) tell(r, TRAIN_NOTE, format("going on from step %" PRId64, r->state.step));
     scope_end();
 }
@@ -259,8 +264,10 @@ static void one_step(run *r) {
     bool good = isfinite(r->norm) && isfinite(loss);
     r->bad_steps = good ? 0 : r->bad_steps + 1;
     if (r->bad_steps == BAD_STEPS)
-        fail(HISS_ERROR_ARGUMENT, "step %" PRId64 ": %d steps in a row gave no finite gradients; lower learning_rate or set "
-                                  "max_gradient and resume", r->state.step, BAD_STEPS);
+        fail(HISS_ERROR_ARGUMENT,
+             "step %" PRId64 ": %d steps in a row gave no finite gradients; lower learning_rate or set "
+             "max_gradient and resume",
+             r->state.step, BAD_STEPS);
     r->state.step++;
     if (!good) return;
     r->state.loss_sum += loss;
@@ -321,8 +328,9 @@ static void after_step(run *r, bool last) {
 
 static void tell_memory(run *r) {
     scope_begin();
-    tell(r, TRAIN_NOTE, format("memory: %.0f MiB, at most %.0f MiB so far", (double) memory_in_use() / 0x1p20,
-                               (double) memory_peak() / 0x1p20));
+    tell(r, TRAIN_NOTE,
+         format("memory: %.0f MiB, at most %.0f MiB so far", (double) memory_in_use() / 0x1p20,
+                (double) memory_peak() / 0x1p20));
     scope_end();
 }
 

@@ -1,5 +1,5 @@
-/* Training a network on a folder of recordings, as a recipe says. The folder it writes is a model folder that `generate`
- * opens, at any moment:
+/* Training a network on a folder of recordings, as a recipe says. The folder it writes is a model folder that
+ * `generate` opens, at any moment:
  *
  *     OUT/config.json, weights.safetensors     links into latest/
  *     OUT/latest                               link to the newest complete checkpoint, switched by rename
@@ -27,21 +27,22 @@ typedef enum {
 
 typedef struct {
     train_event event;
-    int64_t step, steps;     /* done, of how many */
-    double loss;             /* mean since the last report */
-    double held_out;         /* NAN until first measured */
+    int64_t step, steps; /* done, of how many */
+    double loss;         /* mean since the last report */
+    double held_out;     /* NAN until first measured */
     double learning_rate, gradient_norm;
     double clips_per_second; /* crops trained on */
     double seconds, seconds_left;
-    const char *message;     /* or NULL */
+    const char *message; /* or NULL */
 } train_report;
 
 typedef struct {
-    const char *recipe, *data, *out; /* a .json; a folder or a manifest (NULL: what the recipe's data.path says); a folder */
+    const char *recipe, *data,
+        *out; /* a .json; a folder or a manifest (NULL: what the recipe's data.path says); a folder */
     bool resume;
-    int64_t steps;      /* 0: as the recipe says */
-    double minutes;     /* stop (and save) after this long; 0: never */
-    bool has_seed;      /* else the recipe's */
+    int64_t steps;  /* 0: as the recipe says */
+    double minutes; /* stop (and save) after this long; 0: never */
+    bool has_seed;  /* else the recipe's */
     uint64_t seed;
     bool has_precision; /* else the recipe's */
     precision numbers;

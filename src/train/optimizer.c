@@ -250,7 +250,9 @@ void optimizer_restore(optimizer *o, const store *file, int64_t updates) {
             char *name = format("%s.%s", PART_NAMES[part], s->of->name);
             const store_entry *e = store_find(file, name);
             int64_t n = count(s->of->value);
-            if (!e) fail(HISS_ERROR_FORMAT, "%s: %s is missing: was this run made with another recipe?", store_path(file), name);
+            if (!e)
+                fail(HISS_ERROR_FORMAT, "%s: %s is missing: was this run made with another recipe?", store_path(file),
+                     name);
             const tensor *t = store_read(file, name);
             if (t->type != F32 || count(t) != n)
                 fail(HISS_ERROR_FORMAT, "%s: %s is %s %s, expected F32 %s", store_path(file), name, dtype_name(t->type),

@@ -1,4 +1,5 @@
-/* Sounds made while training: see preview.h. They come from the checkpoint just written, as `generate` would make them. */
+/* Sounds made while training: see preview.h. They come from the checkpoint just written, as `generate` would make them.
+ */
 #include "train/preview.h"
 
 #include <string.h>
@@ -65,8 +66,10 @@ static void make_preview(void *argument) {
     request.guidance = p->recipe->sounds.guidance;
     p->sounds = NEW_ARRAY(const audio *, p->recipe->sounds.count);
     p->names = NEW_ARRAY(const char *, p->recipe->sounds.count);
-    if (p->mel) make_vocoded(p, m, &request);
-    else make_free(p, m, &request);
+    if (p->mel)
+        make_vocoded(p, m, &request);
+    else
+        make_free(p, m, &request);
     if (p->count) write_sounds(p);
 }
 

@@ -65,8 +65,8 @@ static void read_data(recipe *r, config document) {
 }
 
 recipe *recipe_load(const char *path) {
-    static const char *const keys[] = {"about",   "system", "network", "data", "training", "optimizer",
-                                       "average", "every",  "sounds",  NULL};
+    static const char *const keys[] = {"about",     "system",  "network", "data",   "training",
+                                       "optimizer", "average", "every",   "sounds", NULL};
     recipe *r = NEW(recipe);
     config c = r->document = config_load(path);
     config_only(c, keys);

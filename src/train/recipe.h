@@ -9,10 +9,10 @@
 typedef struct {
     config document;
     const trainable *system;
-    config network;       /* its configuration's keys */
+    config network;        /* its configuration's keys */
     const char *data_path; /* or NULL */
     dataset_settings data;
-    mel_front front;      /* data.mel points here for a network that takes a mel */
+    mel_front front; /* data.mel points here for a network that takes a mel */
     bool by_class;
     optimizer_settings optimizer;
     int64_t batch, accumulate, steps;
@@ -23,7 +23,7 @@ typedef struct {
         int64_t log, held_out, sounds, checkpoint; /* steps between; 0: never */
     } every;
     struct {
-        int64_t count, steps; /* steps 0: the schedule's own */
+        int64_t count, steps;           /* steps 0: the schedule's own */
         const char *sampler, *schedule; /* NULL: the paper's */
         double guidance;
     } sounds;

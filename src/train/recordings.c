@@ -31,8 +31,8 @@ static sound_file *append(list *l) {
 /* --- folders --- */
 
 static bool is_sound(const char *name) {
-    static const char *const known[] = {".wav", ".flac", ".ogg", ".oga",  ".opus", ".mp3", ".aif", ".aiff",
-                                        ".aifc", ".au",  ".snd", ".caf",  ".w64",  ".rf64", ".voc", ".sd2"};
+    static const char *const known[] = {".wav",  ".flac", ".ogg", ".oga", ".opus", ".mp3",  ".aif", ".aiff",
+                                        ".aifc", ".au",   ".snd", ".caf", ".w64",  ".rf64", ".voc", ".sd2"};
     const char *extension = path_extension(name);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (!strcmp(extension, known[i])) return true;
@@ -160,9 +160,12 @@ static double hash_unit(const char *name) {
 
 recordings *recordings_find(const char *path, double held_out) {
     list l = {.to = NEW(recordings)};
-    if (folder_exists(path)) walk(&l, path, "", NULL, 0);
-    else if (file_exists(path)) read_manifest(&l, path);
-    else fail(HISS_ERROR_FILE, "%s: no such folder or manifest; give a folder of recordings", path);
+    if (folder_exists(path))
+        walk(&l, path, "", NULL, 0);
+    else if (file_exists(path))
+        read_manifest(&l, path);
+    else
+        fail(HISS_ERROR_FILE, "%s: no such folder or manifest; give a folder of recordings", path);
     if (!l.to->count)
         fail(HISS_ERROR_ARGUMENT, "%s: no recordings in it; hiss reads WAV, FLAC, Ogg, MP3, AIFF and the like", path);
     qsort(l.to->items, l.to->count, sizeof *l.to->items, by_name);

@@ -11,7 +11,7 @@ typedef struct {
     const char *label;       /* class, or NULL */
     const char *caption;     /* or NULL */
     bool has_split, held_out;
-    int32_t class_index;     /* in classes; -1: none */
+    int32_t class_index; /* in classes; -1: none */
 } sound_file;
 
 typedef struct {

@@ -62,9 +62,15 @@ static int64_t diffwave_hop(config network) {
 
 static int64_t diffwave_mels(config network) { return diffwave_config_read(network).mels; }
 
-static const char *const DIFFWAVE_KEYS[] = {"residual_layers", "residual_channels", "dilation_cycle_length",
-                                            "embedding_hidden", "n_mels", "unconditional", "noise_schedule",
-                                            "inference_noise_schedule", NULL};
+static const char *const DIFFWAVE_KEYS[] = {"residual_layers",
+                                            "residual_channels",
+                                            "dilation_cycle_length",
+                                            "embedding_hidden",
+                                            "n_mels",
+                                            "unconditional",
+                                            "noise_schedule",
+                                            "inference_noise_schedule",
+                                            NULL};
 
 static const trainable DIFFWAVE = {"diffwave",    DIFFWAVE_KEYS, "diffwave",    diffwave_hop,
                                    diffwave_mels, true,          make_diffwave, diffwave_loss};
@@ -118,9 +124,17 @@ static int64_t wavegrad_hop_of(config network) {
 
 static int64_t wavegrad_mels(config network) { return wavegrad_config_read(network).mels; }
 
-static const char *const WAVEGRAD_KEYS[] = {"mel_channels", "first_channels", "down_channels", "up_channels",
-                                            "down_factors", "up_factors", "up_dilations", "noise_schedule",
-                                            "noise_schedule_linspace", "inference_noise_schedule", NULL};
+static const char *const WAVEGRAD_KEYS[] = {"mel_channels",
+                                            "first_channels",
+                                            "down_channels",
+                                            "up_channels",
+                                            "down_factors",
+                                            "up_factors",
+                                            "up_dilations",
+                                            "noise_schedule",
+                                            "noise_schedule_linspace",
+                                            "inference_noise_schedule",
+                                            NULL};
 
 static const trainable WAVEGRAD = {"wavegrad",    WAVEGRAD_KEYS, "wavegrad",    wavegrad_hop_of,
                                    wavegrad_mels, false,         make_wavegrad, wavegrad_loss};

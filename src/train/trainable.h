@@ -11,16 +11,16 @@ typedef struct {
 } loss_trace;
 
 typedef struct {
-    const char *name;        /* as src/systems calls it */
-    const char *const *keys; /* of its network's configuration; NULL-terminated */
-    const char *front;       /* its mel front end */
+    const char *name;                /* as src/systems calls it */
+    const char *const *keys;         /* of its network's configuration; NULL-terminated */
+    const char *front;               /* its mel front end */
     int64_t (*hop)(config network);  /* samples a mel frame */
     int64_t (*mels)(config network); /* 0: takes no mel */
-    bool classes;            /* knows class labels */
+    bool classes;                    /* knows class labels */
     /* Binds the network that a configuration tells; what it returns goes to loss. */
     void *(*make)(config network, binder *b);
-    /* The mean loss of a batch, one F32 number, recorded. All that is drawn comes with the batch. trace: NULL, or gets what
-     * the network was given and gave. */
+    /* The mean loss of a batch, one F32 number, recorded. All that is drawn comes with the batch. trace: NULL, or gets
+     * what the network was given and gave. */
     tensor *(*loss)(const void *model, const batch *b, loss_trace *trace);
 } trainable;
 

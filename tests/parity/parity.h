@@ -42,7 +42,6 @@ typedef struct {
     const char *system, *part; /* part NULL: any */
     void (*run)(parity_case *c);
 } parity_row;
-extern const parity_row PARITY_DIFFWAVE[], PARITY_WAVEGRAD[], PARITY_TORCHRNG[], PARITY_DIFFUSION[], PARITY_SIGNAL[],
-    PARITY_TRAIN[];
+extern const parity_row PARITY_WAVES[], PARITY_TRAINING[], PARITY_TORCHRNG[], PARITY_DIFFUSION[], PARITY_SIGNAL[];
 
 #endif

@@ -145,4 +145,5 @@ static void run_training(parity_case *c) {
     precision_set(asked);
 }
 
-const parity_row PARITY_TRAIN[] = {{"diffwave", "training", run_training}, {"wavegrad", "training", run_training}, {0}};
+const parity_row PARITY_TRAINING[] = {
+    {"diffwave", "training", run_training}, {"wavegrad", "training", run_training}, {0}};
