@@ -7,6 +7,7 @@
 
 #include "base/progress.h"
 #include "base/text.h"
+#include "diffusion/sampler.h"
 
 /* --- schedules: betas from the least noise to the most --- */
 
@@ -108,7 +109,10 @@ static void draw_seeded(void *context, float *z, int64_t n) {
 typedef struct {
     const double *beta, *alpha_bar;
     noise_source noise;
-    double eta;
+    double eta; /* below 0: the sampler's own */
+    const condition *c;
+    const sample_plan *plan;
+    tensor *x; /* the state, where a loop keeps it */
 } walk;
 
 static double bar_before(const walk *w, int64_t n) { return n > 0 ? w->alpha_bar[n - 1] : 1; }
@@ -145,15 +149,18 @@ static void step_ddim(const walk *w, float *x, const float *eps, int64_t T, int6
     combine(w, x, eps, T, (double[]){keep, left - keep * sqrt(1 - a), n > 0 ? sigma : 0}, false);
 }
 
+/* The papers' loops, in steps over betas; all others are loops over sigma (src/diffusion). */
 static const struct {
     const char *name;
     void (*step)(const walk *w, float *x, const float *eps, int64_t T, int64_t n);
-} SAMPLERS[] = {{"paper", step_paper}, {"ddpm", step_ddpm}, {"ddim", step_ddim}};
-enum { SAMPLER_COUNT = sizeof SAMPLERS / sizeof *SAMPLERS };
+} LOOPS[] = {{"paper", step_paper}, {"ddpm", step_ddpm}, {"ddim", step_ddim}};
+enum { LOOP_COUNT = sizeof LOOPS / sizeof *LOOPS, MOST_SAMPLERS = 32 };
 
 const char *const *sampler_names(void) {
-    static const char *names[SAMPLER_COUNT + 1];
-    for (int i = 0; i < SAMPLER_COUNT; i++) names[i] = SAMPLERS[i].name;
+    static const char *names[MOST_SAMPLERS + 1];
+    int count = 0;
+    for (; count < LOOP_COUNT; count++) names[count] = LOOPS[count].name;
+    for (const sampler *s = SAMPLERS; s->name && count < MOST_SAMPLERS; s++) names[count++] = s->name;
     return names;
 }
 
@@ -178,18 +185,61 @@ void sample_check(const model *m, const sound_request *r) {
     if (r->torch_noise) fail(HISS_ERROR_ARGUMENT, "--seed-like torch is not there yet: use hiss's own seeds");
 }
 
-void sample_walk(const condition *c, const sample_plan *p, tensor *x) {
-    double *alpha_bar = NEW_ARRAY(double, p->steps), bar = 1;
-    for (int64_t n = 0; n < p->steps; n++) alpha_bar[n] = bar *= 1 - p->betas[n];
-    walk w = {p->betas, alpha_bar, p->noise, p->eta};
-    int64_t T = count(x);
-    int sampler = find("sampler", p->sampler, sampler_names());
+static void run_loop(const walk *w, int loop, tensor *x) {
+    const sample_plan *p = w->plan;
     for (int64_t n = p->steps - 1; n >= 0; n--) {
-        if (p->watch) p->watch(p->context, p->steps - 1 - n, alpha_bar[n], x);
+        if (p->watch) p->watch(p->context, p->steps - 1 - n, w->alpha_bar[n], x);
         scope_begin();
-        SAMPLERS[sampler].step(&w, f32(x), f32(predict_noise(c, x, alpha_bar[n])), T, n);
+        LOOPS[loop].step(w, f32(x), f32(predict_noise(w->c, x, w->alpha_bar[n])), count(x), n);
         scope_end();
     }
+}
+
+/* --- over sigma: x / sqrt(alpha_bar) is the clean sound plus sigma times noise --- */
+
+/* eps of a state in units of the clean sound. */
+static void denoise_at(void *context, const float *x, double sigma, float *clean) {
+    const walk *w = context;
+    int64_t n = count(w->x);
+    scope_begin();
+    tensor *scaled = tensor_new(F32, shape_of(w->x));
+    float factor = (float) (1 / sqrt(1 + sigma * sigma)), s = (float) sigma;
+    for (int64_t i = 0; i < n; i++) f32(scaled)[i] = factor * x[i];
+    const float *eps = f32(predict_noise(w->c, scaled, 1 / (1 + sigma * sigma)));
+    for (int64_t i = 0; i < n; i++) clean[i] = fminf(fmaxf(x[i] - s * eps[i], -1), 1); /* sound lies within +-1 */
+    scope_end();
+}
+
+static void draw_next(void *context, float *z) {
+    const walk *w = context;
+    w->noise.draw(w->noise.context, z, count(w->x));
+}
+
+static void tell_step(void *context, int64_t i) {
+    const walk *w = context;
+    const sample_plan *p = w->plan;
+    if (p->watch) p->watch(p->context, i, w->alpha_bar[p->steps - 1 - i], w->x);
+}
+
+static void run_sampler(walk *w, const sampler *how, tensor *x) {
+    int64_t steps = w->plan->steps;
+    double *sigma = NEW_ARRAY(double, steps + 1);
+    for (int64_t i = 0; i < steps; i++) sigma[i] = sqrt((1 - w->alpha_bar[steps - 1 - i]) / w->alpha_bar[steps - 1 - i]);
+    float start = (float) sqrt(1 + sigma[0] * sigma[0]);
+    for (int64_t i = 0; i < count(x); i++) f32(x)[i] *= start;
+    denoiser d = {denoise_at, draw_next, tell_step, w, count(x), w->eta < 0 ? how->eta : w->eta};
+    how->run(&d, f32(x), sigma, steps);
+}
+
+void sample_walk(const condition *c, const sample_plan *p, tensor *x) {
+    int chosen = find("sampler", p->sampler, sampler_names());
+    scope_begin();
+    double *alpha_bar = NEW_ARRAY(double, p->steps), bar = 1;
+    for (int64_t n = 0; n < p->steps; n++) alpha_bar[n] = bar *= 1 - p->betas[n];
+    walk w = {p->betas, alpha_bar, p->noise, p->eta, c, p, x};
+    if (chosen < LOOP_COUNT) run_loop(&w, chosen, x);
+    else run_sampler(&w, &SAMPLERS[chosen - LOOP_COUNT], x);
+    scope_end();
 }
 
 typedef struct {
