@@ -34,6 +34,19 @@ typedef struct {
 
 static void make_scope(void *home) { *(scope **) home = scope_create(); }
 
+typedef struct {
+    void (*body)(void *);
+    void *argument;
+} inner;
+
+/* What the body made would go with try_run's scope: it is handed to the scope around, and an empty one ends in its place. */
+static void run_and_keep(void *argument) {
+    inner *i = argument;
+    i->body(i->argument);
+    scope_end_merge();
+    scope_begin();
+}
+
 /* Runs body in a scope with a life of its own, which *home becomes; NULL and *error if it failed. */
 static bool run_in_new_scope(void (*body)(void *), void *argument, scope **home, hiss_error *error) {
     hiss_error unheard;
@@ -42,7 +55,7 @@ static bool run_in_new_scope(void (*body)(void *), void *argument, scope **home,
     *home = NULL;
     if (!try_run(make_scope, home, error)) return false;
     scope *before = scope_switch(*home);
-    bool fine = try_run(body, argument, error);
+    bool fine = try_run(run_and_keep, &(inner){body, argument}, error);
     scope_switch(before);
     if (!fine) scope_destroy(*home);
     return fine;
@@ -137,8 +150,8 @@ hiss_mel *hiss_mel_of(const hiss_audio *sound, const char *front, hiss_error *er
     return hand_out_mel(mel_body, &(call){.sound = sound, .front = front}, error);
 }
 
-hiss_mel *hiss_model_mel(const hiss_model *model, const hiss_audio *sound, hiss_error *error) {
-    return hand_out_mel(mel_body, &(call){.sound = sound, .m = model->m}, error);
+hiss_mel *hiss_model_mel(const hiss_model *h, const hiss_audio *sound, hiss_error *error) {
+    return hand_out_mel(mel_body, &(call){.sound = sound, .m = h->m}, error);
 }
 
 /* --- models --- */
@@ -159,16 +172,16 @@ hiss_model *hiss_open(const char *path, hiss_error *error) {
     return h;
 }
 
-void hiss_close(hiss_model *model) {
-    if (model) scope_destroy(model->home);
+void hiss_close(hiss_model *h) {
+    if (h) scope_destroy(h->home);
 }
 
-int hiss_model_rate(const hiss_model *model) { return model->m->rate; }
-int64_t hiss_model_parameters(const hiss_model *model) { return params_elements(model->m->parameters); }
-int64_t hiss_model_classes(const hiss_model *model) { return model->m->class_count; }
+int hiss_model_rate(const hiss_model *h) { return h->m->rate; }
+int64_t hiss_model_parameters(const hiss_model *h) { return params_elements(h->m->parameters); }
+int64_t hiss_model_classes(const hiss_model *h) { return h->m->class_count; }
 
-const char *hiss_model_class(const hiss_model *model, int64_t index) {
-    const struct model *m = model->m;
+const char *hiss_model_class(const hiss_model *h, int64_t index) {
+    const struct model *m = h->m;
     return m->classes && index >= 0 && index < m->class_count ? m->classes[index] : NULL;
 }
 
@@ -215,8 +228,8 @@ static hiss_audio *sing(void (*body)(void *), call *c, hiss_error *error) {
     return result;
 }
 
-hiss_audio *hiss_generate(hiss_model *model, const hiss_request *request, hiss_error *error) {
-    return sing(generate_body, &(call){.m = model->m, .request = request}, error);
+hiss_audio *hiss_generate(hiss_model *h, const hiss_request *request, hiss_error *error) {
+    return sing(generate_body, &(call){.m = h->m, .request = request}, error);
 }
 
 static void vocode_body(void *argument) {
@@ -227,8 +240,8 @@ static void vocode_body(void *argument) {
     set_audio(c, vocode_mel(c->m, &r, tensor_wrap(F32, SHAPE(c->mel->frames, c->mel->bands), c->mel->values)));
 }
 
-hiss_audio *hiss_vocode(hiss_model *model, const hiss_mel *mel, const hiss_request *request, hiss_error *error) {
-    return sing(vocode_body, &(call){.m = model->m, .mel = mel, .request = request}, error);
+hiss_audio *hiss_vocode(hiss_model *h, const hiss_mel *mel, const hiss_request *request, hiss_error *error) {
+    return sing(vocode_body, &(call){.m = h->m, .mel = mel, .request = request}, error);
 }
 
 /* --- the rest --- */
@@ -258,10 +271,10 @@ static void watch(const train_report *report, void *context) {
 
 static void train_body(void *argument) { train_run(&((training *) argument)->options); }
 
-bool hiss_train(const char *recipe, const char *data, const char *out, bool resume, hiss_progress progress, void *context,
+bool hiss_train(const char *recipe, const char *data, const char *out, bool resume, hiss_progress tell, void *context,
                 hiss_error *error) {
     hiss_error unheard;
-    training t = {{.recipe = recipe, .data = data, .out = out, .resume = resume, .watch = watch}, progress, context};
+    training t = {{.recipe = recipe, .data = data, .out = out, .resume = resume, .watch = watch}, tell, context};
     t.options.context = &t;
     return try_run(train_body, &t, error ? error : &unheard);
 }
