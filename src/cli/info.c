@@ -26,6 +26,8 @@ typedef struct {
 static void open_model(void *context) {
     opening *o = context;
     o->m = model_open(o->path);
+    scope_end_merge(); /* the model outlives try_run's scope */
+    scope_begin();
 }
 
 /* Long lists, such as a schedule's betas, as their ends. */
