@@ -27,8 +27,8 @@ struct store {
 
 /* The strides of a row-major tensor. */
 void packed_strides(shape s, int64_t stride[MAX_RANK]);
-/* Elements and bytes of a shape; false if a dimension is negative or the product overflows 2^62. */
-bool shape_size(shape s, size_t element, uint64_t *bytes);
+/* Bytes of a shape; false if a dimension is negative or the product overflows 2^62. */
+bool shape_size(shape s, size_t element, uint64_t *size);
 /* Adds a tensor whose elements lie within `size` bytes at data, or fails. file_size bounds what stride 0 may claim. */
 void store_add(store *s, const store_entry *entry, const uint8_t *data, size_t size, const int64_t *stride, bool swap,
                size_t file_size);

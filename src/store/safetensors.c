@@ -113,10 +113,10 @@ static json_t *make_header(const char *path, const named_tensor *items, size_t c
     uint64_t at = 0;
     for (size_t i = 0; i < count; i++) {
         const tensor *t = items[i].value;
-        json_t *entry = json_object(), *shape = json_array(), *offsets = json_array();
+        json_t *entry = json_object(), *dims = json_array(), *offsets = json_array();
         json_object_set_new(entry, "dtype", json_string(dtype_name(t->type)));
-        for (int d = 0; d < t->rank; d++) json_array_append_new(shape, json_integer(t->shape[d]));
-        json_object_set_new(entry, "shape", shape);
+        for (int d = 0; d < t->rank; d++) json_array_append_new(dims, json_integer(t->shape[d]));
+        json_object_set_new(entry, "shape", dims);
         json_array_append_new(offsets, json_integer((json_int_t) at));
         at += tensor_bytes(t);
         json_array_append_new(offsets, json_integer((json_int_t) at));

@@ -40,17 +40,17 @@ void packed_strides(shape s, int64_t stride[MAX_RANK]) {
     }
 }
 
-bool shape_size(shape s, size_t element, uint64_t *bytes) {
+bool shape_size(shape s, size_t element, uint64_t *size) {
     const uint64_t most = UINT64_C(1) << 62;
-    uint64_t size = element;
+    uint64_t product = element;
     /* Dimensions after a 0 must not overflow either: strides are made from them. */
     for (int i = 0; i < s.rank; i++) {
-        if (s.dims[i] < 0 || (s.dims[i] > 0 && (uint64_t) s.dims[i] > most / size)) return false;
-        if (s.dims[i] > 0) size *= (uint64_t) s.dims[i];
+        if (s.dims[i] < 0 || (s.dims[i] > 0 && (uint64_t) s.dims[i] > most / product)) return false;
+        if (s.dims[i] > 0) product *= (uint64_t) s.dims[i];
     }
     for (int i = 0; i < s.rank; i++)
-        if (s.dims[i] == 0) size = 0;
-    *bytes = size;
+        if (s.dims[i] == 0) product = 0;
+    *size = product;
     return true;
 }
 
@@ -264,7 +264,7 @@ tensor *store_read(const store *s, const char *name) {
     }
     const store_entry *e = &item->entry;
     bool aligned = (uintptr_t) item->data % dtype_size(e->type) == 0;
-    uint64_t size;
+    uint64_t size = 0;
     shape_size(e->shape, dtype_size(e->type), &size);
     if (item->packed && !item->swap && aligned && size > 0) return tensor_wrap(e->type, e->shape, (void *) item->data);
     tensor *t = tensor_new(e->type, e->shape);

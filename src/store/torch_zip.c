@@ -78,9 +78,9 @@ static void read_directory(zip *z, uint64_t at, uint64_t count) {
         if (name + extra + comment > z->file.size - at - ENTRY_SIZE) fail_zip(z);
         uint64_t packed = read_little(e + 20, 4), whole = read_little(e + 24, 4), local = read_little(e + 42, 4);
         read_zip64(e + ENTRY_SIZE + name, extra, &whole, &packed, &local);
-        bool encrypted = e[8] & 1, stored = read_little(e + 10, 2) == 0;
+        bool encrypted = e[8] & 1, plain = read_little(e + 10, 2) == 0;
         z->entries[z->count] =
-            (zip_entry){(const char *) e + ENTRY_SIZE, name, local, whole, stored && !encrypted && whole == packed};
+            (zip_entry){(const char *) e + ENTRY_SIZE, name, local, whole, plain && !encrypted && whole == packed};
         at += ENTRY_SIZE + name + extra + comment;
     }
     qsort(z->entries, z->count, sizeof *z->entries, compare_entries);

@@ -1,0 +1,557 @@
+/* Weights on disk: what PyTorch wrote is read as PyTorch reads it, and nothing that a file may hold does harm. */
+#include "test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/scope.h"
+#include "store/store.h"
+
+#define FOLDER TEST_DATA "/store/"
+
+/* ---- what is read is right */
+
+static void assert_same(const store *got, const char *name, const store *expected, const char *as) {
+    tensor *a = tensor_to_f32(store_read(got, name)), *b = store_read(expected, as);
+    assert_string_equal(shape_text(shape_of(a)), shape_text(shape_of(b)));
+    assert_memory_equal(a->data, b->data, tensor_bytes(b));
+}
+
+static void test_forms(void **state) {
+    (void) state;
+    static const struct {
+        const char *file, *kind;
+    } forms[] = {{"zip.pt", "PyTorch zip"}, {"legacy.pt", "PyTorch legacy"}, {"flat.pt", "PyTorch zip"}};
+    for (size_t f = 0; f < sizeof forms / sizeof *forms; f++) {
+        scope_begin();
+        store *expected = store_open(FOLDER "expected.safetensors");
+        store *s = store_open(format(FOLDER "%s", forms[f].file));
+        assert_string_equal(store_kind(s), forms[f].kind);
+        assert_int_equal(store_count(s), 46);
+        for (size_t i = 0; i < 46; i++) {
+            const char *name = store_at(s, i)->name;
+            assert_same(s, name, expected, name);
+        }
+        scope_end();
+    }
+}
+
+static void test_half(void **state) {
+    (void) state;
+    scope_begin();
+    store *s = store_open(FOLDER "half.pt"), *expected = store_open(FOLDER "expected.safetensors");
+    for (size_t i = 0; i < store_count(expected); i++) {
+        const char *name = store_at(expected, i)->name;
+        assert_int_equal(store_find(s, name)->type, F16);
+        tensor *rounded = tensor_convert(store_read(expected, name), F16);
+        assert_memory_equal(store_read(s, name)->data, rounded->data, tensor_bytes(rounded));
+    }
+    scope_end();
+}
+
+/* The optimizer beside the network: its tensors under their full path, its numbers in the metadata. */
+static void test_checkpoint(void **state) {
+    (void) state;
+    static const char *const files[] = {"zip", "legacy"};
+    for (int i = 0; i < 2; i++) {
+        scope_begin();
+        store *s = store_open_all(format(FOLDER "%s.pt", files[i]));
+        store *io = store_open(format(FOLDER "%s_io.safetensors", files[i]));
+        assert_same(s, "optimizer.state.0.exp_avg", io, "out.exp_avg_a");
+        assert_same(s, "optimizer.state.44.exp_avg_sq", io, "out.exp_avg_sq_b");
+        assert_non_null(store_find(s, "model.input_projection.weight"));
+        config m = store_metadata(s);
+        assert_int_equal(config_int(m, "step", -1, -1, 100), 2);
+        config params = config_get(m, "params");
+        assert_int_equal(config_int(params, "residual_layers", 0, 0, 100), 4);
+        assert_int_equal(config_count(config_get(params, "noise_schedule")), 50);
+        assert_false(config_bool(params, "unconditional", true));
+        assert_false(config_has(params, "max_grad_norm"));
+        config groups = config_get(config_get(m, "optimizer"), "param_groups");
+        assert_true(config_number(config_at(groups, 0), "lr", 0, 0, 1) == 2e-4);
+        assert_false(config_has(m, "model"));
+        scope_end();
+    }
+}
+
+/* ---- writing */
+
+static char folder[] = "/tmp/hiss-test-store-XXXXXX";
+
+static char *temporary(const char *name) { return path_join(folder, name); }
+
+static void test_write_safetensors(void **state) {
+    (void) state;
+    scope_begin();
+    tensor *a = tensor_from((float[]){1, 2, 3, 4, 5, 6}, SHAPE(2, 3)), *b = tensor_convert(a, BF16);
+    tensor *scalar = tensor_from((float[]){7}, (shape){0}), *none = tensor_new(I64, SHAPE(0, 4));
+    json_t *metadata = json_make_object();
+    json_object_set_new(metadata, "config", json_string("{\"a\": 1}"));
+    const char *path = temporary("written.safetensors");
+    safetensors_write(path, (named_tensor[]){{"z", a}, {"b", b}, {"scalar", scalar}, {"none", none}}, 4, metadata);
+    store *s = store_open(path);
+    assert_int_equal(store_count(s), 4);
+    assert_string_equal(store_at(s, 0)->name, "z");
+    assert_memory_equal(store_read(s, "z")->data, a->data, 24);
+    assert_int_equal((uintptr_t) store_read(s, "z")->data % 64, 0);
+    assert_memory_equal(store_read(s, "b")->data, b->data, 12);
+    assert_int_equal(store_read(s, "scalar")->rank, 0);
+    assert_true(f32(store_read(s, "scalar"))[0] == 7);
+    assert_int_equal(count(store_read(s, "none")), 0);
+    assert_string_equal(config_string(store_metadata(s), "config", ""), "{\"a\": 1}");
+    scope_end();
+}
+
+static void test_npy(void **state) {
+    (void) state;
+    scope_begin();
+    static const dtype types[] = {F32, F64, F16, I64, I32, I16, I8, U8};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        tensor *a = tensor_convert(tensor_from((float[]){1, 2, 3, 4, 5, 6}, SHAPE(3, 1, 2)), types[i]);
+        npy_write(temporary("a.npy"), a);
+        tensor *b = npy_read(temporary("a.npy"));
+        assert_int_equal(b->type, types[i]);
+        assert_string_equal(shape_text(shape_of(b)), "[3, 1, 2]");
+        assert_memory_equal(a->data, b->data, tensor_bytes(a));
+    }
+    npy_write(temporary("scalar.npy"), tensor_from((float[]){7}, (shape){0}));
+    assert_int_equal(npy_read(temporary("scalar.npy"))->rank, 0);
+    scope_end();
+}
+
+/* numpy.save of arange(6).reshape(2, 3) as big-endian int16 in Fortran order. */
+static void test_npy_fortran(void **state) {
+    (void) state;
+    scope_begin();
+    static const char header[] = "\x93NUMPY\1\0\x76\0{'descr': '>i2', 'fortran_order': True, 'shape': (2, 3), }";
+    uint8_t file[128 + 12];
+    memset(file, ' ', 128);
+    memcpy(file, header, sizeof header - 1);
+    file[127] = '\n';
+    static const int order[] = {0, 3, 1, 4, 2, 5};
+    for (int i = 0; i < 6; i++) file[128 + 2 * i] = 0, file[129 + 2 * i] = (uint8_t) order[i];
+    const int16_t *v = store_read(store_open_memory(file, sizeof file, "fortran", false), "array")->data;
+    for (int i = 0; i < 6; i++) assert_int_equal(v[i], i);
+    scope_end();
+}
+
+static void write_text(const char *name, const char *text) { file_write(temporary(name), text, strlen(text)); }
+
+/* ---- bad files: each is a clear error that names the file */
+
+typedef struct {
+    const void *data;
+    size_t size;
+    const char *path;
+} input;
+
+static void read_all(void *argument) {
+    const input *in = argument;
+    store *s = in->path ? store_open(in->path) : store_open_memory(in->data, in->size, "FILE", true);
+    for (size_t i = 0; i < store_count(s); i++) {
+        scope_begin();
+        tensor *t = store_read(s, store_at(s, i)->name);
+        volatile uint8_t sum = 0;
+        for (size_t k = 0; k < tensor_bytes(t); k++) sum ^= ((uint8_t *) t->data)[k];
+        scope_end();
+    }
+}
+
+/* Whether it was read; if not, the error is one about the file's contents. */
+static bool survives(const void *data, size_t size) {
+    hiss_error error = {0};
+    input in = {data, size, NULL};
+    scope_begin();
+    bool read = try_run(read_all, &in, &error);
+    scope_end();
+    if (!read) {
+        if (error.code != HISS_ERROR_FORMAT || !strstr(error.message, "FILE")) print_error("%s\n", error.message);
+        assert_int_equal(error.code, HISS_ERROR_FORMAT);
+        assert_non_null(strstr(error.message, "FILE"));
+    }
+    return read;
+}
+
+static void assert_refused(const void *data, size_t size, const char *why) {
+    hiss_error error = {0};
+    input in = {data, size, NULL};
+    scope_begin();
+    bool read = try_run(read_all, &in, &error);
+    scope_end();
+    if (read || !strstr(error.message, why))
+        print_error("expected '%s', got '%s'\n", why, read ? "no error" : error.message);
+    assert_false(read);
+    assert_non_null(strstr(error.message, why));
+}
+
+static void assert_path_refused(const char *path, const char *why) {
+    hiss_error error = {0};
+    input in = {.path = path};
+    bool read = try_run(read_all, &in, &error);
+    if (read || !strstr(error.message, why))
+        print_error("expected '%s', got '%s'\n", why, read ? "no error" : error.message);
+    assert_false(read);
+    assert_non_null(strstr(error.message, why));
+}
+
+/* A copy that ends where the input ends, so that sanitizers and valgrind see a read past it. */
+static void each_truncation(const char *path, size_t step) {
+    scope_begin();
+    bytes file = file_map(path);
+    for (size_t size = 0; size < file.size; size += step) {
+        uint8_t *part = malloc(size ? size : 1);
+        memcpy(part, file.data, size);
+        assert_false(survives(part, size));
+        free(part);
+    }
+    scope_end();
+}
+
+/* A flipped bit may pass unseen (in a weight, in a name); it must not do harm. */
+static void each_flip(const char *path, size_t step) {
+    scope_begin();
+    bytes file = file_map(path);
+    uint8_t *copy = alloc(file.size);
+    memcpy(copy, file.data, file.size);
+    for (size_t i = 0; i < file.size; i += step) {
+        copy[i] ^= (uint8_t) (1 << i % 8);
+        survives(copy, file.size);
+        copy[i] ^= (uint8_t) (1 << i % 8);
+    }
+    scope_end();
+}
+
+static void test_damage(void **state) {
+    (void) state;
+    scope_begin();
+    each_truncation(temporary("written.safetensors"), 1);
+    each_truncation(temporary("a.npy"), 1);
+    each_truncation(FOLDER "half.pt", 97);
+    each_truncation(FOLDER "legacy.pt", 977);
+    each_flip(temporary("written.safetensors"), 1);
+    each_flip(temporary("a.npy"), 1);
+    each_flip(FOLDER "half.pt", 29);
+    each_flip(FOLDER "legacy.pt", 211);
+    scope_end();
+}
+
+static void assert_header_refused(const char *header, const char *why) {
+    scope_begin();
+    size_t length = strlen(header), size = 8 + length + 64;
+    uint8_t *file = alloc_zero(size, 1);
+    for (int i = 0; i < 8; i++) file[i] = (uint8_t) ((uint64_t) length >> 8 * i);
+    memcpy(file + 8, header, length);
+    assert_refused(file, size, why);
+    scope_end();
+}
+
+#define TENSOR(type, shape, begin, end)                                                                                \
+    "{\"dtype\":\"" type "\",\"shape\":" shape ",\"data_offsets\":[" #begin "," #end "]}"
+
+static void test_bad_safetensors(void **state) {
+    (void) state;
+    assert_header_refused("{\"a\":" TENSOR("F32", "[4]", 0, 16) ",\"b\":" TENSOR("F32", "[4]", 8, 24) "}", "overlap");
+    assert_header_refused("{\"a\":" TENSOR("F32", "[4]", 0, 16) ",\"a\":" TENSOR("F32", "[4]", 16, 32) "}", "FILE");
+    assert_header_refused("{\"a\":" TENSOR("F32", "[-4]", 0, 16) "}", "impossible shape");
+    assert_header_refused("{\"a\":" TENSOR("F32", "[4.5]", 0, 16) "}", "impossible shape");
+    assert_header_refused("{\"a\":" TENSOR("F32", "[5]", 0, 16) "}", "does not fit");
+    assert_header_refused("{\"a\":" TENSOR("F32", "[40]", 0, 160) "}", "cut short");
+    assert_header_refused("{\"a\":" TENSOR("F32", "[4]", 16, 0) "}", "data_offsets");
+    assert_header_refused("{\"a\":" TENSOR("F8_E4M3", "[4]", 0, 4) "}", "F8_E4M3");
+    assert_header_refused("{\"a\":" TENSOR("F32", "[4294967296,4294967296]", 0, 0) "}", "does not fit");
+    assert_header_refused("{\"a\":" TENSOR("F32", "[9223372036854775807,9223372036854775807,0]", 0, 0) "}",
+                          "does not fit");
+    assert_header_refused("{\"a\":" TENSOR("F32", "[1,1,1,1,1,1,1,1,1]", 0, 4) "}", "8 dimensions");
+    assert_header_refused("{\"a\":5}", "FILE");
+    assert_header_refused("{\"a\":", "header is damaged");
+    assert_refused("\xff\xff\xff\xff\xff\xff\xff\x7f{\"a\":1}", 16, "not a file of weights");
+    assert_refused("\x00\x00\x10\x00\x00\x00\x00\x00{\"a\":1}", 16, "cut short");
+    char *deep = alloc_zero(100001, 1);
+    memset(deep, '[', 100000);
+    memcpy(deep, "{\"a\":", 5);
+    assert_header_refused(deep, "header is damaged");
+}
+
+static void test_bad_npy(void **state) {
+    (void) state;
+    static const struct {
+        const char *header, *why;
+    } cases[] = {
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000,), }", "cut short"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 99999999999, 99999999999), }",
+         "impossible shape"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,), }", "damaged"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (-3,), }", "damaged"},
+        {"{'descr': '<c8', 'fortran_order': False, 'shape': (3,), }", "<c8"},
+        {"{'descr': '|O', 'fortran_order': False, 'shape': (3,), }", "|O"},
+        {"{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (3,), }", "records"},
+        {"{'descr': '<f4', 'fortran_order': False, }", "damaged"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1), }", "8 dimensions"},
+        {"", "damaged"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char file[256] = "\x93NUMPY\1";
+        size_t length = strlen(cases[i].header);
+        file[8] = (char) length;
+        memcpy(file + 10, cases[i].header, length);
+        assert_refused(file, 10 + length, cases[i].why);
+    }
+    assert_refused("\x93NUMPY\x09\0\0\0\0\0", 12, "version 9");
+}
+
+/* ---- hostile pickles, in the older form, where no archive is around them */
+
+static const char LEGACY[] = "\x80\2\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\2M\xe9\3.\x80\2}.";
+static const char STORAGE[] = "(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0000X\3\0\0\0cpuK\2tQ";
+static const char KEYS[] = "\x80\2]X\1\0\0\0000a.\2\0\0\0\0\0\0\0\0\0\x80?\0\0\0@"; /* storage 0: 1, 2 */
+
+static const char NO_KEYS[] = "\x80\2].";
+
+typedef struct {
+    uint8_t data[1 << 14];
+    size_t size;
+} builder;
+
+static void add(builder *b, const char *data, size_t size) {
+    assert_true(b->size + size <= sizeof b->data);
+    memcpy(b->data + b->size, data, size);
+    b->size += size;
+}
+#define ADD(b, literal) add(b, literal, sizeof literal - 1)
+
+static builder begin_legacy(void) {
+    builder b = {.size = 0};
+    ADD(&b, LEGACY);
+    ADD(&b, "\x80\2");
+    return b;
+}
+
+/* {"a": _rebuild_tensor_v2(storage 0 of two floats, offset, shape, stride, False, None)} */
+static builder tensor_file(const char *offset, size_t offset_size, const char *shape_stride, size_t size) {
+    builder b = begin_legacy();
+    ADD(&b, "}X\1\0\0\0actorch._utils\n_rebuild_tensor_v2\n(");
+    ADD(&b, STORAGE);
+    add(&b, offset, offset_size);
+    add(&b, shape_stride, size);
+    ADD(&b, "\x89NtRs.");
+    ADD(&b, KEYS);
+    return b;
+}
+
+static bool tensor_survives(const char *offset, size_t offset_size, const char *shape_stride, size_t size) {
+    builder b = tensor_file(offset, offset_size, shape_stride, size);
+    return survives(b.data, b.size);
+}
+#define SURVIVES(offset, shape_stride) tensor_survives(offset, sizeof offset - 1, shape_stride, sizeof shape_stride - 1)
+
+static void test_pickled_shapes(void **state) {
+    (void) state;
+    assert_true(SURVIVES("K\0", "K\2\x85K\1\x85"));                        /* [2] */
+    assert_true(SURVIVES("K\1", "))"));                                    /* a scalar */
+    assert_true(SURVIVES("K\0", "K\x08\x85K\0\x85"));                      /* [8], one value repeated */
+    assert_true(SURVIVES("K\0", "K\0\x85K\1\x85"));                        /* [0] */
+    assert_false(SURVIVES("K\0", "K\3\x85K\1\x85"));                       /* one too many */
+    assert_false(SURVIVES("K\1", "K\2\x85K\1\x85"));                       /* begins one late */
+    assert_false(SURVIVES("K\3", "))"));                                   /* begins past the end */
+    assert_false(SURVIVES("J\xff\xff\xff\xff", "))"));                     /* offset -1 */
+    assert_false(SURVIVES("K\0", "J\xff\xff\xff\xff\x85K\1\x85"));         /* shape -1 */
+    assert_false(SURVIVES("K\1", "K\2\x85J\xff\xff\xff\xff\x85"));         /* stride -1 */
+    assert_false(SURVIVES("K\0", "J\xff\xff\xff\x7f\x85K\0\x85"));         /* 2^31 copies of one value */
+    assert_false(SURVIVES("K\0", "\x8a\x8\0\0\0\0\0\0\0\x40\x85K\0\x85")); /* 2^62 copies */
+    assert_false(SURVIVES(
+        "K\0", "K\2K\2\x86\x8a\x8\xff\xff\xff\xff\xff\xff\xff\x7f\x8a\x8\xff\xff\xff\xff\xff\xff\xff\x7f\x86"));
+    assert_false(SURVIVES("K\0", "K\1K\1\x86K\1\x85")); /* more dimensions than strides */
+    assert_false(SURVIVES("K\0", "(K\1K\1K\1K\1K\1K\1K\1K\1K\1t(K\1K\1K\1K\1K\1K\1K\1K\1K\1t"));
+    assert_false(SURVIVES("N", "))"));
+}
+
+static void assert_pickle_refused(const char *pickle, size_t size, const char *why) {
+    builder b = begin_legacy();
+    add(&b, pickle, size);
+    ADD(&b, NO_KEYS);
+    assert_refused(b.data, b.size, why);
+}
+#define PICKLE_REFUSED(literal, why) assert_pickle_refused(literal, sizeof literal - 1, why)
+
+static void test_hostile_pickles(void **state) {
+    (void) state;
+    PICKLE_REFUSED("cos\nsystem\nX\4\0\0\0true\x85R.", "os.system"); /* not run: an inert object without tensors */
+    PICKLE_REFUSED("]q\0h\0a.", "nested more than");                 /* a list that holds itself */
+    PICKLE_REFUSED("r\xff\xff\xff\xff.", "memo number");
+    PICKLE_REFUSED("]r\xff\xff\xff\xff.", "memo number");
+    PICKLE_REFUSED("h\x07.", "never kept");
+    PICKLE_REFUSED("X\xff\xff\xff\xff.", "cut short");
+    PICKLE_REFUSED("\x8e\xff\xff\xff\xff\xff\xff\xff\xff.", "cut short");
+    PICKLE_REFUSED("\x8b\xff\xff\xff\x7f.", "cut short");
+    PICKLE_REFUSED(".", "takes more than there is");
+    PICKLE_REFUSED("(K\1.", "FILE");
+    PICKLE_REFUSED("t.", "mark is missing");
+    PICKLE_REFUSED("K\1K\2a.", "not a list");
+    PICKLE_REFUSED("K\1K\2K\3s.", "not a dict");
+    PICKLE_REFUSED("}(K\1u.", "no value");
+    PICKLE_REFUSED("\xfe.", "unknown operation 0xfe");
+    PICKLE_REFUSED("\x82\1.", "unknown operation"); /* the extension registry */
+    PICKLE_REFUSED("N.", "holds no tensors");
+    builder deep = begin_legacy();
+    for (int i = 0; i < 2000; i++) ADD(&deep, "]");
+    for (int i = 0; i < 1999; i++) ADD(&deep, "a");
+    ADD(&deep, ".");
+    ADD(&deep, NO_KEYS);
+    assert_refused(deep.data, deep.size, "nested more than");
+    /* Each list holds the one before ten times: 10^25 values in a few hundred bytes. */
+    builder laughs = begin_legacy();
+    ADD(&laughs, "]q\0");
+    for (int i = 0; i < 25; i++) {
+        ADD(&laughs, "](h\0h\0h\0h\0h\0h\0h\0h\0h\0h\0eq\0");
+    }
+    ADD(&laughs, ".");
+    ADD(&laughs, NO_KEYS);
+    assert_refused(laughs.data, laughs.size, "unfold");
+}
+
+/* A class that is not known, in a dict with tensors: inert, and in nobody's way. An AttrDict is a dict with a class. */
+static void test_unknown_classes(void **state) {
+    (void) state;
+    scope_begin();
+    builder b = tensor_file("K\0", 2, "K\2\x85K\1\x85", 6);
+    store *s = store_open_memory(b.data, b.size, "FILE", false);
+    assert_true(f32(store_read(s, "a"))[1] == 2);
+    builder c = begin_legacy();
+    ADD(&c, "}(X\1\0\0\0wctorch._utils\n_rebuild_tensor_v2\n(");
+    ADD(&c, STORAGE);
+    ADD(&c, "K\0K\2\x85K\1\x85\x89NtR");
+    ADD(&c, "X\6\0\0\0paramscthem\nAttrDict\n)\x81X\4\0\0\0rateM\x22\x56s");
+    ADD(&c, "X\4\0\0\0evilcos\nsystem\nX\4\0\0\0true\x85Ru.");
+    ADD(&c, KEYS);
+    s = store_open_memory(c.data, c.size, "FILE", false);
+    assert_int_equal(store_count(s), 1);
+    assert_int_equal(config_int(config_get(store_metadata(s), "params"), "rate", 0, 0, 99999), 22050);
+    scope_end();
+}
+
+/* ---- archives */
+
+static void test_bad_zip(void **state) {
+    (void) state;
+    scope_begin();
+    bytes file = file_map(FOLDER "half.pt");
+    uint8_t *copy = alloc(file.size);
+    memcpy(copy, file.data, file.size);
+    uint8_t *directory = memmem(copy, file.size, "PK\1\2", 4);
+    directory[10] = 8; /* as if compressed: no bomb is ever unpacked */
+    assert_refused(copy, file.size, "compressed");
+    directory[10] = 0;
+    uint8_t *second = memmem(directory + 4, 400, "PK\1\2", 4);
+    assert_non_null(second);
+    memset(directory + 20, 0xff, 8); /* sizes of 4 GiB */
+    assert_false(survives(copy, file.size));
+    memcpy(copy, file.data, file.size);
+    memset(directory + 42, 0xf0, 4); /* a local header far outside */
+    assert_false(survives(copy, file.size));
+    assert_refused("PK\3\4", 4, "damaged or cut short");
+    static const uint8_t empty[26] = {'P', 'K', 3, 4, 'P', 'K', 5, 6};
+    assert_refused(empty, sizeof empty, "without FOLDER/data.pkl");
+    scope_end();
+}
+
+/* ---- what is no file of weights */
+
+static void test_mistakes(void **state) {
+    (void) state;
+    assert_refused("", 0, "is empty");
+    assert_refused("<!DOCTYPE html>", 15, "web page");
+    assert_refused("version https://git-lfs.github.com/spec/v1\n", 43, "Git LFS");
+    assert_refused("hello, this is text", 19, "not a file of weights");
+    assert_refused("\x80\4}.", 4, "torch.save");
+    scope_begin();
+    assert_path_refused(temporary("missing.pt"), "missing.pt");
+    store *s = store_open(FOLDER "expected.safetensors");
+    assert_null(store_find(s, "input_projection.weigth"));
+    scope_end();
+}
+
+static void read_misspelt(void *argument) {
+    (void) argument;
+    store_read(store_open(FOLDER "expected.safetensors"), "input_projection.weigth");
+}
+
+static void test_misspelt(void **state) {
+    (void) state;
+    hiss_error error = {0};
+    assert_false(try_run(read_misspelt, NULL, &error));
+    assert_non_null(strstr(error.message, "input_projection.weight"));
+}
+
+/* ---- shards */
+
+static void write_shards(void) {
+    tensor *a = tensor_from((float[]){1, 2}, SHAPE(2)), *b = tensor_from((float[]){3}, SHAPE(1));
+    folder_make(temporary("shards"));
+    safetensors_write(temporary("shards/one.safetensors"), (named_tensor[]){{"a", a}}, 1, NULL);
+    safetensors_write(temporary("shards/two.safetensors"), (named_tensor[]){{"b", b}}, 1, NULL);
+}
+
+static void test_shards(void **state) {
+    (void) state;
+    static const char index[] = "shards/model.safetensors.index.json";
+    scope_begin();
+    write_shards();
+    write_text(index, "{\"weight_map\": {\"a\": \"one.safetensors\", \"b\": \"two.safetensors\"}}");
+    store *s = store_open(temporary("shards"));
+    assert_int_equal(store_count(s), 2);
+    assert_true(f32(store_read(s, "b"))[0] == 3);
+    write_text(index, "{\"weight_map\": {\"a\": \"one.safetensors\", \"c\": \"two.safetensors\"}}");
+    assert_path_refused(temporary("shards"), "'c' is not in");
+    write_text(index, "{\"weight_map\": {\"a\": \"../written.safetensors\"}}");
+    assert_path_refused(temporary("shards"), "same folder");
+    write_text(index, "{\"weight_map\": {\"a\": \"gone.safetensors\"}}");
+    assert_path_refused(temporary("shards"), "gone.safetensors");
+    scope_end();
+}
+
+static int make_folder(void **state) {
+    (void) state;
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state) {
+    (void) state;
+    static const char *const names[] = {"written.safetensors",
+                                        "a.npy",
+                                        "scalar.npy",
+                                        "shards/one.safetensors",
+                                        "shards/two.safetensors",
+                                        "shards/model.safetensors.index.json",
+                                        "shards",
+                                        "."};
+    scope_begin();
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        remove(i + 1 < sizeof names / sizeof *names ? temporary(names[i]) : folder);
+    scope_end();
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_half),
+        cmocka_unit_test(test_checkpoint),
+        cmocka_unit_test(test_write_safetensors),
+        cmocka_unit_test(test_npy),
+        cmocka_unit_test(test_npy_fortran),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_bad_safetensors),
+        cmocka_unit_test(test_bad_npy),
+        cmocka_unit_test(test_pickled_shapes),
+        cmocka_unit_test(test_hostile_pickles),
+        cmocka_unit_test(test_unknown_classes),
+        cmocka_unit_test(test_bad_zip),
+        cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_misspelt),
+        cmocka_unit_test(test_shards),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
