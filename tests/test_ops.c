@@ -38,6 +38,8 @@ static tensor *call_first(tensor **in) { return add_first_half(in[0], in[1], 0.7
 static tensor *call_second(tensor **in) { return add_second_half(in[0], in[1]); }
 static tensor *call_second_alone(tensor **in) { return add_second_half(NULL, in[0]); }
 static tensor *call_film(tensor **in) { return film(in[0], in[1], 0.2f, F32); }
+static tensor *call_rms(tensor **in) { return rms_silu(in[0], in[1], F32); }
+static tensor *call_rms_alone(tensor **in) { return rms_silu(in[0], NULL, F32); }
 static tensor *call_pick(tensor **in) { return pick_time(in[0], 3); }
 static tensor *call_repeat(tensor **in) { return repeat_time(in[0], 3, 0.2f, F32); }
 static tensor *call_reshape(tensor **in) { return reshape(in[0], SHAPE(10, 7)); }
@@ -61,6 +63,8 @@ static const operation operations[] = {
     {"add_second_half", {{3, {2, 3, 5}}, {3, {2, 3, 10}}}, 2, call_second},
     {"add_second_half alone", {{3, {2, 3, 10}}}, 1, call_second_alone},
     {"film", {{3, {2, 3, 5}}, {3, {2, 3, 10}}}, 2, call_film},
+    {"rms_silu", {{3, {2, 4, 5}}, {2, {2, 10}}}, 2, call_rms},
+    {"rms_silu alone", {{3, {2, 4, 5}}}, 1, call_rms_alone},
     {"pick_time", {{3, {2, 9, 5}}}, 1, call_pick},
     {"repeat_time", {{3, {2, 3, 5}}}, 1, call_repeat},
     {"reshape", {{3, {2, 7, 5}}}, 1, call_reshape},

@@ -256,10 +256,11 @@ tensor *sample(const condition *c, const sound_request *r, int64_t i, int64_t T)
     schedule s = SCHEDULES[find("schedule", r->schedule, schedule_names())].make(c->m, r->steps);
     seeded source = {.key = sound_key(r->seed + (uint64_t) i)};
     counter k = {i * s.steps, r->count * s.steps};
-    sample_plan p = {r->sampler, s.beta, s.steps, r->eta, {draw_seeded, &source}, report, &k};
+    sample_plan p = {r->sampler ? r->sampler : c->m->system->sampler, s.beta, s.steps, r->eta, {draw_seeded, &source}, report, &k};
     tensor *x = tensor_new(F32, SHAPE(1, T));
     draw_seeded(&source, f32(x), T);
     sample_walk(c, &p, x);
+    if (c->m->system->finish) c->m->system->finish(c->m, x, c->classes);
     for (int64_t t = 0; t < T; t++)
         if (!isfinite(f32(x)[t]))
             fail(HISS_ERROR_FORMAT, "%s: the network gave values that are not numbers: are its weights damaged?", c->m->path);

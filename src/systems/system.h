@@ -25,6 +25,9 @@ typedef struct {
     /* x [B, T] at alpha_bar (x = sqrt(alpha_bar) clean + sqrt(1 - alpha_bar) noise), mel [B, F, M] or NULL, classes [B]
      * (-1: none) or NULL -> noise [B, T]. */
     tensor *(*predict)(const model *m, const tensor *x, double alpha_bar, const tensor *mel, const int32_t *classes);
+    /* What is left to do to a denoised x [B, T], in place; NULL: nothing. */
+    void (*finish)(const model *m, tensor *x, const int32_t *classes);
+    const char *sampler; /* its own; NULL: the paper's loop */
 } system_row;
 
 /* NULL-terminated. */

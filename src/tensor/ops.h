@@ -45,6 +45,10 @@ tensor *add_second_half(const tensor *x, const tensor *r);
 /* leaky_relu(shift + gain * x), f [..., 2C] = shift, gain. Slope 1 leaves out the activation. (Perez et al. 2018, FiLM) */
 tensor *film(const tensor *x, const tensor *f, float slope, dtype out);
 
+/* silu(rms(x) (1 + gain) + shift): rms(x) = x / sqrt(mean of x^2 over C + 1e-6), no learned gain; f [B, 2C] = gain, shift for
+ * every position, or NULL for neither. x [B, ..., C]. (norm.c) */
+tensor *rms_silu(const tensor *x, const tensor *f, dtype out);
+
 /* --- time (time.c) --- */
 
 /* Every factor-th row, beginning with the first: [B, T, C] -> [B, T / factor, C]. */

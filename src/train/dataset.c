@@ -306,6 +306,7 @@ static batch *batch_new(const dataset *d, int64_t B) {
     b->noise = tensor_new(F32, SHAPE(B, T));
     if (d->settings.mel) b->mel = tensor_new(F32, SHAPE(B, T / d->settings.mel->stft.hop, d->settings.mel->bands));
     b->classes = NEW_ARRAY(int32_t, B);
+    b->labels = NEW_ARRAY(int32_t, B);
     b->level = NEW_ARRAY(double, B);
     b->place = NEW_ARRAY(double, B);
     return b;
@@ -335,7 +336,8 @@ batch *dataset_batch(dataset *d, random_key key, int64_t index, int64_t size, do
             item = choose(d, key, clip, place, attempt++);
         } while (!fetch(d, item, &s));
         fill_clip(d, b, i, &s, clip);
-        b->classes[i] = draw(clip, DRAW_CLASS) < class_dropout ? -1 : d->list->items[item].class_index;
+        b->labels[i] = d->list->items[item].class_index;
+        b->classes[i] = draw(clip, DRAW_CLASS) < class_dropout ? -1 : b->labels[i];
         scope_end();
     }
     return b;
@@ -362,7 +364,7 @@ batch *dataset_held_out(dataset *d, random_key key, int64_t first, int64_t size)
         }
         fill_clip(d, b, i, &s, clip);
         b->level[i] = fmod(0.5 + (double) place * 0.6180339887498949, 1); /* even over the levels */
-        b->classes[i] = d->list->items[d->part[1][item]].class_index;
+        b->labels[i] = b->classes[i] = d->list->items[d->part[1][item]].class_index;
         scope_end();
     }
     return b;

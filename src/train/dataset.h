@@ -49,6 +49,7 @@ typedef struct {
     tensor *audio, *noise; /* [B, T] F32; noise is standard normal */
     tensor *mel;           /* [B, F, M] F32, or NULL */
     int32_t *classes;      /* [B], -1: none */
+    int32_t *labels;       /* the same before any were dropped */
     double *level, *place; /* [B] in [0, 1): which noise level, and where inside its segment */
 } batch;
 

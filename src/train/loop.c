@@ -17,7 +17,7 @@
 #include "train/recipe.h"
 
 /* Children of the run's key. */
-enum { KEY_START, KEY_DATA };
+enum { KEY_START, KEY_DATA, KEY_FIT };
 
 typedef struct {
     const train_options *options;
@@ -184,7 +184,10 @@ static void make_network(run *r) {
 static void resume(run *r) {
     r->state = (progress_state){.held_out = NAN, .seed = r->recipe->seed, .data = dataset_fingerprint(r->data)};
     char *latest = r->options->resume ? checkpoint_latest(r->options->out) : NULL;
-    if (!latest) return;
+    if (!latest) {
+        if (r->recipe->system->fit) r->recipe->system->fit(r->network, r->data, random_child(r->key, KEY_FIT));
+        return;
+    }
     progress_state saved = checkpoint_restore(latest, r->model, r->optimizer);
     if (saved.data != r->state.data) warn("the recordings are not those of before: the losses will differ");
     if (saved.seed != r->state.seed) warn("the seed is not that of before: the losses will differ");

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "models/diffwave.h"
+#include "models/wave_unet.h"
 #include "models/wavegrad.h"
 #include "tensor/ops.h"
 
@@ -72,8 +73,14 @@ static const char *const DIFFWAVE_KEYS[] = {"residual_layers",
                                             "inference_noise_schedule",
                                             NULL};
 
-static const trainable DIFFWAVE = {"diffwave",    DIFFWAVE_KEYS, "diffwave",    diffwave_hop,
-                                   diffwave_mels, true,          make_diffwave, diffwave_loss};
+static const trainable DIFFWAVE = {.name = "diffwave",
+                                   .keys = DIFFWAVE_KEYS,
+                                   .front = "diffwave",
+                                   .hop = diffwave_hop,
+                                   .mels = diffwave_mels,
+                                   .classes = true,
+                                   .make = make_diffwave,
+                                   .loss = diffwave_loss};
 
 /* --- WaveGrad: a continuous noise level per clip, L1 --- */
 
@@ -136,12 +143,92 @@ static const char *const WAVEGRAD_KEYS[] = {"mel_channels",
                                             "inference_noise_schedule",
                                             NULL};
 
-static const trainable WAVEGRAD = {"wavegrad",    WAVEGRAD_KEYS, "wavegrad",    wavegrad_hop_of,
-                                   wavegrad_mels, false,         make_wavegrad, wavegrad_loss};
+static const trainable WAVEGRAD = {.name = "wavegrad",
+                                   .keys = WAVEGRAD_KEYS,
+                                   .front = "wavegrad",
+                                   .hop = wavegrad_hop_of,
+                                   .mels = wavegrad_mels,
+                                   .make = make_wavegrad,
+                                   .loss = wavegrad_loss};
+
+/* --- the waveform U-Net: noise levels of any size over whitened sounds, v-prediction's error --- */
+
+static const double LEVEL_MEAN = -0.4, LEVEL_SPREAD = 1.5; /* of ln(sigma) */
+
+static void *make_wave_unet(config network, binder *b) {
+    wave_unet_config c = wave_unet_config_read(network);
+    return wave_unet_bind(&c, b);
+}
+
+/* The level of each class over time: root of the mean square of its clips in frames, smoothed over 9 frames, never below
+ * -50 dB. */
+static void fit_wave_unet(void *model, dataset *d, random_key key) {
+    enum { BATCHES = 64, SIZE = 64, REACH = 4 };
+    static const float LEAST = 0.003f;
+    const wave_unet_config *c = wave_unet_sizes(model);
+    int64_t K = c->classes, F = c->frames;
+    double *sum = NEW_ARRAY(double, K *F), *clips = NEW_ARRAY(double, K);
+    for (int i = 0; i < BATCHES; i++) {
+        scope_begin();
+        const batch *b = dataset_batch(d, key, i, SIZE, 0);
+        int64_t T = b->audio->shape[1];
+        for (int64_t k = 0; k < SIZE; k++) {
+            int32_t label = b->labels[k] < 0 ? 0 : b->labels[k];
+            clips[label]++;
+            for (int64_t t = 0; t < T && t / ENVELOPE_FRAME < F; t++)
+                sum[label * F + t / ENVELOPE_FRAME] += pow(f32(b->audio)[k * T + t], 2) / ENVELOPE_FRAME;
+        }
+        scope_end();
+    }
+    for (int64_t k = 0; k < K; k++)
+        for (int64_t i = 0; i < F; i++) {
+            double mean = 0;
+            for (int64_t j = i - REACH; j <= i + REACH; j++)
+                mean += sum[k * F + (j < 0 ? 0 : j >= F ? F - 1 : j)] / (2 * REACH + 1) / fmax(clips[k], 1);
+            wave_unet_envelope(model)[k * F + i] = fmaxf((float) sqrt(mean), LEAST);
+        }
+}
+
+static tensor *wave_unet_loss(const void *model, const batch *b, loss_trace *seen) {
+    int64_t T = b->audio->shape[1];
+    tensor *w = tensor_from(f32(b->audio), shape_of(b->audio));
+    wave_unet_whiten(model, w, b->labels);
+    float *sigma = NEW_ARRAY(float, b->size);
+    tensor *z = tensor_new(F32, shape_of(w)), *target = tensor_new(F32, shape_of(w));
+    for (int64_t i = 0; i < b->size; i++) {
+        double normal = sqrt(-2 * log(1 - b->level[i])) * cos(2 * M_PI * b->place[i]);
+        double s = exp(LEVEL_MEAN + LEVEL_SPREAD * normal), k = 1 / sqrt(s * s + 1);
+        sigma[i] = (float) s;
+        for (int64_t t = i * T; t < (i + 1) * T; t++) {
+            double clean = f32(w)[t], n = f32(b->noise)[t];
+            f32(z)[t] = (float) (k * (clean + s * n));
+            f32(target)[t] = (float) (s * k * clean - k * n); /* (w - k^2 (w + s n)) / (s k) */
+        }
+    }
+    tensor *y = wave_unet_forward(model, z, sigma, b->classes);
+    if (seen) *seen = (loss_trace){z, y, sigma};
+    return mse_loss(y, target);
+}
+
+static int64_t wave_unet_no_mels(config network) {
+    (void) network;
+    return 0;
+}
+
+static const char *const WAVE_UNET_KEYS[] = {"patch", "widths", "depths", "down", "embedding_hidden", "sigma_low", "sigma_high", NULL};
+
+static const trainable WAVE_UNET = {.name = "wave-unet",
+                                    .keys = WAVE_UNET_KEYS,
+                                    .hop = wave_unet_no_mels,
+                                    .mels = wave_unet_no_mels,
+                                    .classes = true,
+                                    .make = make_wave_unet,
+                                    .fit = fit_wave_unet,
+                                    .loss = wave_unet_loss};
 
 /* --- the table --- */
 
-const trainable *const TRAINABLES[] = {&DIFFWAVE, &WAVEGRAD, NULL};
+const trainable *const TRAINABLES[] = {&DIFFWAVE, &WAVEGRAD, &WAVE_UNET, NULL};
 
 const trainable *trainable_named(const char *name) {
     enum { MOST = 32 };

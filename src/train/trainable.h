@@ -19,6 +19,8 @@ typedef struct {
     bool classes;                    /* knows class labels */
     /* Binds the network that a configuration tells; what it returns goes to loss. */
     void *(*make)(config network, binder *b);
+    /* Takes what it must know of the recordings, before the first step; NULL: nothing. Clips are drawn with the key. */
+    void (*fit)(void *model, dataset *d, random_key key);
     /* The mean loss of a batch, one F32 number, recorded. All that is drawn comes with the batch. trace: NULL, or gets
      * what the network was given and gave. */
     tensor *(*loss)(const void *model, const batch *b, loss_trace *trace);
