@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/file.h"
 #include "base/scope.h"
 #include "store/store.h"
@@ -434,6 +435,12 @@ static void test_unknown_classes(void **state) {
 
 /* ---- archives */
 
+static void replace(uint8_t *in, size_t size, const char *old, const char *new, size_t length) {
+    uint8_t *at = memmem(in, size, old, length);
+    assert_non_null(at);
+    if (at) memcpy(at, new, length);
+}
+
 static void test_bad_zip(void **state) {
     (void) state;
     scope_begin();
@@ -451,6 +458,11 @@ static void test_bad_zip(void **state) {
     memcpy(copy, file.data, file.size);
     memset(directory + 42, 0xf0, 4); /* a local header far outside */
     assert_false(survives(copy, file.size));
+    memcpy(copy, file.data, file.size);
+    replace(directory, 400, "half/data.pkl", "half\0data.pkl", 13); /* a name with a 0 byte */
+    assert_refused(copy, file.size, "without FOLDER/data.pkl");
+    replace(directory, 800, "half/data/0", "half/data/1", 11);
+    assert_refused(copy, file.size, "two files named 'half/data/1'");
     assert_refused("PK\3\4", 4, "damaged or cut short");
     static const uint8_t empty[26] = {'P', 'K', 3, 4, 'P', 'K', 5, 6};
     assert_refused(empty, sizeof empty, "without FOLDER/data.pkl");
@@ -483,6 +495,34 @@ static void test_misspelt(void **state) {
     hiss_error error = {0};
     assert_false(try_run(read_misspelt, NULL, &error));
     assert_non_null(strstr(error.message, "input_projection.weight"));
+}
+
+/* ---- memory and disk that fail */
+
+/* Every allocation fails in turn; each time the error says so, and what was open is closed. */
+static void each_fault(const char *path, fault_kind kind, hiss_code code) {
+    input in = {.path = path};
+    hiss_error error = {0};
+    bool read = false;
+    for (long n = 1; !read && n < 100000; n += 1 + n / 8) {
+        scope_begin();
+        fault_after(kind, n);
+        read = try_run(read_all, &in, &error);
+        bool met = fault_count(kind) >= n;
+        fault_after(kind, 0);
+        scope_end();
+        assert_true(read != met);
+        if (!read) assert_int_equal(error.code, code);
+    }
+    assert_true(read);
+}
+
+static void test_faults(void **state) {
+    (void) state;
+    each_fault(FOLDER "zip.pt", FAULT_ALLOC, HISS_ERROR_MEMORY);
+    each_fault(FOLDER "legacy.pt", FAULT_ALLOC, HISS_ERROR_MEMORY);
+    each_fault(FOLDER "expected.safetensors", FAULT_ALLOC, HISS_ERROR_MEMORY);
+    each_fault(FOLDER "zip.pt", FAULT_READ, HISS_ERROR_FILE);
 }
 
 /* ---- shards */
@@ -552,6 +592,7 @@ int main(void) {
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_misspelt),
         cmocka_unit_test(test_shards),
+        cmocka_unit_test(test_faults),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

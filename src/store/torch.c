@@ -340,24 +340,16 @@ static json_t *plain_container(walk *w, const pickle_value *v, int depth) {
 static json_t *plain_value(walk *w, const pickle_value *v, int depth) {
     spend(w, 1);
     switch (v->kind) {
-    case PICKLE_NONE:
-        return json_null();
-    case PICKLE_BOOL:
-        return json_boolean(v->integer);
-    case PICKLE_INT:
-        return json_integer(v->integer);
-    case PICKLE_FLOAT:
-        return isfinite(v->number) ? json_real(v->number) : json_null();
-    case PICKLE_TEXT:
-        spend(w, v->size);
-        return json_stringn(v->text, v->size);
+    case PICKLE_NONE: return json_null();
+    case PICKLE_BOOL: return json_boolean(v->integer);
+    case PICKLE_INT: return json_integer(v->integer);
+    case PICKLE_FLOAT: return isfinite(v->number) ? json_real(v->number) : json_null();
+    case PICKLE_TEXT: spend(w, v->size); return json_stringn(v->text, v->size);
     case PICKLE_TUPLE:
     case PICKLE_LIST:
     case PICKLE_DICT:
-    case PICKLE_OBJECT:
-        return plain_container(w, v, depth);
-    default:
-        return NULL;
+    case PICKLE_OBJECT: return plain_container(w, v, depth);
+    default: return NULL;
     }
 }
 

@@ -84,6 +84,10 @@ static void read_directory(zip *z, uint64_t at, uint64_t count) {
         at += ENTRY_SIZE + name + extra + comment;
     }
     qsort(z->entries, z->count, sizeof *z->entries, compare_entries);
+    for (size_t i = 1; i < z->count; i++)
+        if (compare_entries(&z->entries[i - 1], &z->entries[i]) == 0)
+            fail(HISS_ERROR_FORMAT, "%s: the archive holds two files named '%.*s'", z->path, (int) z->entries[i].length,
+                 z->entries[i].name);
 }
 
 static void read_zip(zip *z) {
@@ -128,7 +132,9 @@ static const char *find_folder(const zip *z) {
     for (size_t i = 0; i < z->count; i++) {
         const zip_entry *e = &z->entries[i];
         if (e->length <= tail || memcmp(e->name + e->length - tail, suffix, tail) != 0) continue;
-        if (!memchr(e->name, '/', e->length - tail)) return format("%.*s", (int) (e->length - tail), e->name);
+        /* A 0 byte would make it another name. */
+        if (!memchr(e->name, '/', e->length - tail) && !memchr(e->name, 0, e->length))
+            return format("%.*s", (int) (e->length - tail), e->name);
     }
     fail(HISS_ERROR_FORMAT, "%s is a zip archive without FOLDER/data.pkl: not a file that torch.save wrote", z->path);
 }

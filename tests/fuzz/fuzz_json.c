@@ -21,30 +21,14 @@ static void read_one(void *argument) {
     static const char *const KNOWN[] = {"layers", "channels", NULL};
     size_t n;
     switch (a->accessor) {
-    case 0:
-        config_int(a->c, a->key, 1, -5, 1000);
-        break;
-    case 1:
-        config_number(a->c, a->key, 1, -5, 1000);
-        break;
-    case 2:
-        config_bool(a->c, a->key, true);
-        break;
-    case 3:
-        require(config_string(a->c, a->key, "x"));
-        break;
-    case 4:
-        config_need_int(a->c, a->key, 0, 7);
-        break;
-    case 5:
-        require(config_need_string(a->c, a->key));
-        break;
-    case 6:
-        config_numbers(a->c, a->key, 16, &n), require(n <= 16);
-        break;
-    case 7:
-        config_only(a->c, KNOWN);
-        break;
+    case 0: config_int(a->c, a->key, 1, -5, 1000); break;
+    case 1: config_number(a->c, a->key, 1, -5, 1000); break;
+    case 2: config_bool(a->c, a->key, true); break;
+    case 3: require(config_string(a->c, a->key, "x")); break;
+    case 4: config_need_int(a->c, a->key, 0, 7); break;
+    case 5: require(config_need_string(a->c, a->key)); break;
+    case 6: config_numbers(a->c, a->key, 16, &n), require(n <= 16); break;
+    case 7: config_only(a->c, KNOWN); break;
     }
 }
 

@@ -16,8 +16,7 @@ static void put(buffer *b, const void *data, size_t size) {
 
 /* Little endian; sizes above 8 are zeros after it. */
 static void put_int(buffer *b, uint64_t value, int size) {
-    for (int i = 0; i < size; i++, value >>= 8)
-        b->data[b->size++] = (uint8_t) value;
+    for (int i = 0; i < size; i++, value >>= 8) b->data[b->size++] = (uint8_t) value;
 }
 
 static size_t put_entry(buffer *b, const char *name, const void *data, size_t size) {

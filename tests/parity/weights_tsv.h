@@ -1,5 +1,6 @@
-/* The checkpoint that a parity case's weights.tsv describes: rows of name, shape, center, scale; element i of a tensor is
- * round_f32(center + scale * u(i)), u(i) in [-1, 1) from the name's hash and i (the case's "salt" goes before the name). */
+/* The checkpoint that a parity case's weights.tsv describes: rows of name, shape, center, scale; element i of a tensor
+ * is round_f32(center + scale * u(i)), u(i) in [-1, 1) from the name's hash and i (the case's "salt" goes before the
+ * name). */
 #ifndef HISS_TESTS_PARITY_WEIGHTS_TSV_H
 #define HISS_TESTS_PARITY_WEIGHTS_TSV_H
 
