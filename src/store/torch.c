@@ -15,6 +15,7 @@ enum { DEPTH_MAX = 32, NAME_MAX_BYTES = 1024 };
 typedef struct {
     const torch_storage *storage;
     dtype type;
+    const char *type_name;
     int64_t offset, stride[MAX_RANK];
     shape shape;
     bool sound; /* rank, offset and strides could be read */
@@ -110,7 +111,12 @@ static bool rebuild_tensor(torch_reader *r, const pickle_value *args, pickle_val
     torch_tensor *t = NEW(torch_tensor);
     t->storage = args->items[0]->foreign;
     t->type = t->storage->type;
-    if (t->storage->untyped) t->type = args->count > 6 ? named_type(args->items[6]) : DTYPES;
+    t->type_name = t->storage->name;
+    if (t->storage->untyped && args->count > 6 && args->items[6]->kind == PICKLE_GLOBAL) {
+        t->type = named_type(args->items[6]);
+        t->type_name = args->items[6]->text;
+    } else if (t->storage->untyped)
+        t->type = DTYPES;
     int strides;
     t->sound = int_of(args->items[1], &t->offset) && t->offset >= 0 &&
                read_ints(args->items[2], t->shape.dims, &t->shape.rank) &&
@@ -252,7 +258,7 @@ static void add_tensor(walk *w, const torch_tensor *t) {
              path, w->name);
     if (t->type == DTYPES)
         fail(HISS_ERROR_FORMAT, "%s: tensor '%s' is of a type (%s) that hiss does not read", path, w->name,
-             t->storage->name);
+             t->type_name);
     size_t element = dtype_size(t->type), size = t->storage->size;
     if ((uint64_t) t->offset > size / element)
         fail(HISS_ERROR_FORMAT, "%s: tensor '%s' begins past its storage: the file is damaged", path, w->name);
