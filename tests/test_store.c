@@ -413,6 +413,22 @@ static void test_hostile_pickles(void **state) {
     assert_refused(laughs.data, laughs.size, "unfold");
 }
 
+/* Memory stays bounded however long the pickle is: 5 million empty lists, marks, references. */
+static void test_long_pickles(void **state) {
+    (void) state;
+    static const char operations[] = "](2";
+    for (const char *o = operations; *o; o++) {
+        scope_begin();
+        size_t start = sizeof LEGACY - 1, size = start + 5000000;
+        char *file = alloc(size);
+        memcpy(file, LEGACY, start);
+        memset(file + start, *o, size - start);
+        memcpy(file + start, "\x80\2N", 3);
+        assert_refused(file, size, "more than 4194304 values");
+        scope_end();
+    }
+}
+
 /* A class that is not known, in a dict with tensors: inert, and in nobody's way. An AttrDict is a dict with a class. */
 static void test_unknown_classes(void **state) {
     (void) state;
@@ -589,6 +605,7 @@ int main(void) {
         cmocka_unit_test(test_bad_npy),
         cmocka_unit_test(test_pickled_shapes),
         cmocka_unit_test(test_hostile_pickles),
+        cmocka_unit_test(test_long_pickles),
         cmocka_unit_test(test_unknown_classes),
         cmocka_unit_test(test_bad_zip),
         cmocka_unit_test(test_mistakes),

@@ -22,12 +22,20 @@ typedef struct {
     list stack, memo;
     size_t *marks, mark_count, mark_room;
     pickle_value *pool;
-    size_t pool_left;
+    size_t pool_left, values;
     bool done;
 } machine;
 
+/* Values, and places on the stack: far above any checkpoint's (some 30 a tensor), and a bound on memory (some 100 bytes
+ * a value). */
+enum { VALUES_MOST = 1 << 22 };
+
 _Noreturn static void fail_damaged(const machine *m, const char *why) {
     fail(HISS_ERROR_FORMAT, "%s: the pickle is damaged: %s", m->path, why);
+}
+
+_Noreturn static void fail_large(const machine *m) {
+    fail(HISS_ERROR_FORMAT, "%s: the pickle holds more than %d values: not a checkpoint", m->path, VALUES_MOST);
 }
 
 /* The old array stays: a copy of its value may still use it. */
@@ -41,6 +49,7 @@ static void *grow(const void *old, size_t count, size_t *room, size_t element) {
 
 static pickle_value *new_value(machine *m, pickle_kind kind) {
     enum { POOL = 128 };
+    if (++m->values > VALUES_MOST) fail_large(m);
     if (m->pool_left == 0) {
         m->pool = NEW_ARRAY(pickle_value, POOL);
         m->pool_left = POOL;
@@ -52,6 +61,7 @@ static pickle_value *new_value(machine *m, pickle_kind kind) {
 
 static void push(machine *m, pickle_value *v) {
     list *l = &m->stack;
+    if (l->count == VALUES_MOST) fail_large(m);
     if (l->count == l->room) l->items = grow(l->items, l->count, &l->room, sizeof *l->items);
     l->items[l->count++] = v;
 }
@@ -188,6 +198,7 @@ static void op_text_line(machine *m, int how) {
 
 static void op_mark(machine *m, int how) {
     (void) how;
+    if (m->mark_count == VALUES_MOST) fail_large(m);
     if (m->mark_count == m->mark_room) m->marks = grow(m->marks, m->mark_count, &m->mark_room, sizeof *m->marks);
     m->marks[m->mark_count++] = m->stack.count;
 }
