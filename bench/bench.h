@@ -1,0 +1,25 @@
+/* What the workloads of hiss_bench share: a body is run several times, its median time and peak memory become a row. */
+#ifndef HISS_BENCH_H
+#define HISS_BENCH_H
+
+#include "tensor/tape.h"
+
+/* Runs body once, unmeasured: primitives, packed weights and pages are then there. */
+void warm_up(void (*body)(void *context), void *context);
+/* Runs body `repeat` times and prints a row. gflop: of one run. */
+void measure(const char *work, double gflop, void (*body)(void *context), void *context);
+/* The same with a single run, for long works. */
+void measure_once(const char *work, double gflop, void (*body)(void *context), void *context);
+
+/* Standard normals times `deviation`, the same every time. */
+float *random_floats(int64_t count, float deviation);
+/* The same as an operand of this type. */
+void *random_operand(int64_t count, float deviation, dtype type);
+
+void bench_conv(void);
+void bench_diffwave(void);
+void bench_diffwave_train(void);
+void bench_wavegrad(void);
+void bench_memory(void);
+
+#endif

@@ -1,0 +1,128 @@
+/* Whole networks with random weights: sampling as a user does it, a training step, memory of long sounds. */
+#include <stdio.h>
+#include <string.h>
+
+#include "bench.h"
+#include "models/diffwave.h"
+#include "models/wavegrad.h"
+#include "systems/rows.h"
+#include "train/optimizer.h"
+#include "tensor/ops.h"
+
+/* Per second of audio and pass, counted from the originals; training is taken as three forward passes. */
+static const double DIFFWAVE_GFLOP = 57.0, WAVEGRAD_GFLOP = 64.4;
+enum { RATE = 22050, PASSES = 6, WINDOW = 1 << 16 };
+
+typedef struct {
+    model m;
+    tensor *audio, *mel, *target;
+    int passes;
+    optimizer *optimizer;
+} job;
+
+static double seconds_of(const job *j) { return (double) count(j->audio) / RATE; }
+
+static tensor *noise(shape s) {
+    tensor *t = tensor_new(F32, s);
+    memcpy(t->data, random_floats(count(t), 1), tensor_bytes(t));
+    return t;
+}
+
+static void give_sound(job *j, int64_t batch, int64_t frames) {
+    j->audio = noise(SHAPE(batch, frames * j->m.hop));
+    j->mel = noise(SHAPE(batch, frames, j->m.mels));
+}
+
+static job diffwave_job(void) {
+    static double betas[50];
+    for (int i = 0; i < 50; i++) betas[i] = 1e-4 + (0.05 - 1e-4) * i / 49;
+    diffwave_config c = diffwave_default();
+    binder *b = binder_new((random_key){1, 2});
+    diffwave *net = diffwave_bind(&c, b);
+    return (job){.m = {.system = &SYSTEM_DIFFWAVE, .network = net, .parameters = binder_finish(b, true), .hop = DIFFWAVE_HOP,
+                       .halo = diffwave_halo(net), .mels = c.mels, .betas = betas, .beta_count = 50, .window = WINDOW}};
+}
+
+static job wavegrad_job(void) {
+    wavegrad_config c = wavegrad_default();
+    binder *b = binder_new((random_key){1, 3});
+    wavegrad *net = wavegrad_bind(&c, b);
+    return (job){.m = {.system = &SYSTEM_WAVEGRAD, .network = net, .parameters = binder_finish(b, true),
+                       .hop = wavegrad_hop(&c), .halo = wavegrad_halo(net), .mels = c.mels, .window = WINDOW}};
+}
+
+static void sample(void *context) {
+    job *j = context;
+    static const double levels[PASSES] = {0.3, 0.5, 0.7, 0.85, 0.95, 0.99};
+    condition c = {.m = &j->m, .mel = j->mel, .guidance = 1};
+    tensor *x = tensor_new(F32, shape_of(j->audio));
+    memcpy(x->data, j->audio->data, tensor_bytes(x));
+    for (int i = 0; i < j->passes; i++) {
+        scope_begin();
+        tensor *e = predict_noise(&c, x, levels[i]);
+        for (int64_t k = 0; k < count(x); k++) f32(x)[k] -= 0.1f * f32(e)[k];
+        scope_end();
+    }
+}
+
+static void measure_sampling(const char *work, job *j, double gflop) {
+    j->passes = 1;
+    warm_up(sample, j);
+    j->passes = PASSES;
+    measure(work, gflop * seconds_of(j) * PASSES, sample, j);
+}
+
+void bench_diffwave(void) {
+    scope_begin();
+    job j = diffwave_job();
+    give_sound(&j, 1, 5 * RATE / j.m.hop);
+    measure_sampling("diffwave 5 s, 6 steps", &j, DIFFWAVE_GFLOP);
+    scope_end();
+}
+
+void bench_wavegrad(void) {
+    scope_begin();
+    job j = wavegrad_job();
+    give_sound(&j, 1, 5 * RATE / j.m.hop);
+    measure_sampling("wavegrad 5 s, 6 iterations", &j, WAVEGRAD_GFLOP);
+    scope_end();
+}
+
+void bench_memory(void) {
+    scope_begin();
+    job j = diffwave_job();
+    j.passes = 1;
+    for (int seconds = 10; seconds <= 60; seconds += 50) {
+        scope_begin();
+        give_sound(&j, 1, seconds * RATE / j.m.hop);
+        measure_once(format("diffwave %d s, 1 step", seconds), DIFFWAVE_GFLOP * seconds_of(&j), sample, &j);
+        scope_end();
+    }
+    scope_end();
+}
+
+/* --- training --- */
+
+static void train_step(void *context) {
+    job *j = context;
+    float step[16];
+    for (int i = 0; i < 16; i++) step[i] = (float) (3 * i);
+    params_zero_grad(j->m.parameters);
+    tape_begin();
+    backward(l1_loss(diffwave_forward(j->m.network, j->audio, step, j->mel, NULL), j->target), 1);
+    optimizer_step(j->optimizer, 2e-4);
+}
+
+void bench_diffwave_train(void) {
+    scope_begin();
+    job j = diffwave_job();
+    optimizer_settings s = optimizer_default();
+    give_sound(&j, 16, 62);
+    j.target = noise(shape_of(j.audio));
+    for (size_t i = 0; i < j.m.parameters->count; i++) j.m.parameters->items[i]->trainable = true;
+    params_zero_grad(j.m.parameters);
+    j.optimizer = optimizer_new(&s, j.m.parameters);
+    warm_up(train_step, &j);
+    measure("diffwave training step, 16 x 62 frames", 3 * DIFFWAVE_GFLOP * seconds_of(&j), train_step, &j);
+    scope_end();
+}
