@@ -204,9 +204,10 @@ static void denoise_at(void *context, const float *x, double sigma, float *clean
     scope_begin();
     tensor *scaled = tensor_new(F32, shape_of(w->x));
     float factor = (float) (1 / sqrt(1 + sigma * sigma)), s = (float) sigma;
+    float limit = w->c->m->limit;
     for (int64_t i = 0; i < n; i++) f32(scaled)[i] = factor * x[i];
     const float *eps = f32(predict_noise(w->c, scaled, 1 / (1 + sigma * sigma)));
-    for (int64_t i = 0; i < n; i++) clean[i] = fminf(fmaxf(x[i] - s * eps[i], -1), 1); /* sound lies within +-1 */
+    for (int64_t i = 0; i < n; i++) clean[i] = fminf(fmaxf(x[i] - s * eps[i], -limit), limit);
     scope_end();
 }
 

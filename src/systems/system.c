@@ -94,6 +94,7 @@ model *model_from(const char *path, const store *s, config settings) {
              path, path);
     m->rate = (int) config_int(m->settings, "sample_rate", DEFAULT_RATE, 1000, 768000);
     m->length = config_int(m->settings, "audio_len", 0, 0, INT64_C(1) << 31);
+    m->limit = 1;
     binder *b = binder_load(s);
     m->system->open(m, s, b);
     m->parameters = binder_finish(b, true);

@@ -51,6 +51,7 @@ struct model {
     size_t beta_count;
     double *fast;         /* betas of its own short schedule */
     size_t fast_count;
+    float limit;          /* what a clean state of the walk lies within: 1 for sound itself */
     int64_t window;       /* samples predicted at a time */
 };
 

@@ -38,6 +38,7 @@ static void open(model *m, const store *s, binder *b) {
     m->hop = wave_unet_multiple(&c);
     m->halo = 4 * m->hop * (c.depths[0] + c.depths[1] + c.depths[2]); /* beyond what its convolutions reach */
     m->class_count = c.classes;
+    m->limit = INFINITY; /* whitened */
     m->beta_count = TRAINING_LEVELS;
     m->betas = betas_of(levels(&c, TRAINING_LEVELS, 0), TRAINING_LEVELS);
     use_betas(m, betas_of(levels(&c, SHORT_LEVELS, RHO), SHORT_LEVELS), SHORT_LEVELS);
@@ -64,5 +65,5 @@ const system_row SYSTEM_WAVE_UNET = {
     .open = open,
     .predict = predict,
     .finish = finish,
-    .sampler = "ddim",
+    .sampler = "dpmpp-2m",
 };
