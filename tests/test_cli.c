@@ -183,6 +183,9 @@ static void test_bad_files(void **state) {
     assert_int_equal(WEXITSTATUS(system(line)), 1);
 }
 
+static const char *const SAMPLER_NAMES[] = {"paper", "ddpm", "ddim", "euler", "euler-ancestral", "heun", "dpmpp-2s-a",
+                                            "dpmpp-2m", "dpmpp-2m-sde", "dpmpp-3m-sde", "unipc", NULL};
+
 static void test_seeds(void **state) {
     (void) state;
     expect("generate -q --model $M/classes --class snare -n 3 --seed 5 --seconds 0.1 -o many/", 0, "many/snare-001.wav");
@@ -195,6 +198,13 @@ static void test_seeds(void **state) {
     same_files("kick.wav", "one.wav", false);
     expect("generate -q --model $M/classes --class 1 --seed 6 --seconds 0.1 --guidance 3 -o guided.wav", 0, NULL);
     same_files("guided.wav", "one.wav", false);
+    expect("generate -q --model $M/classes --class 1 --seed 6 --seed-like torch --seconds 0.1 -o torch.wav", 0, NULL);
+    same_files("torch.wav", "one.wav", false);
+    for (const char *const *name = SAMPLER_NAMES; *name; name++) {
+        char words[200];
+        snprintf(words, sizeof words, "generate -q --model $M/diffwave --seconds 0.02 --steps 5 --sampler %s -o s.wav", *name);
+        expect(words, 0, NULL);
+    }
     expect("generate -q --model $M/diffwave --seed 1 --seconds 0.3 --sampler ddim --steps 4 -p -o d.flac", 0, "d.png");
     assert_true(is_there("d.flac") && is_there("d.png"));
 }

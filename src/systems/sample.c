@@ -7,6 +7,7 @@
 
 #include "base/progress.h"
 #include "base/text.h"
+#include "base/torch_random.h"
 #include "diffusion/sampler.h"
 
 /* --- schedules: betas from the least noise to the most --- */
@@ -104,6 +105,21 @@ static void draw_seeded(void *context, float *z, int64_t n) {
     random_normal(random_child(s->key, s->draws++), 0, z, (size_t) n);
 }
 
+static void draw_torch(void *context, float *z, int64_t n) { torch_normal(context, z, (size_t) n); }
+
+/* That of sound i of a request. */
+static noise_source noise_of(const sound_request *r, int64_t i) {
+    uint64_t seed = r->seed + (uint64_t) i;
+    if (r->torch_noise) {
+        torch_random *g = NEW(torch_random);
+        torch_seed(g, seed);
+        return (noise_source){draw_torch, g};
+    }
+    seeded *s = NEW(seeded);
+    s->key = sound_key(seed);
+    return (noise_source){draw_seeded, s};
+}
+
 /* --- samplers --- */
 
 typedef struct {
@@ -182,7 +198,6 @@ void sample_check(const model *m, const sound_request *r) {
     (void) m;
     find("sampler", r->sampler, sampler_names());
     find("schedule", r->schedule, schedule_names());
-    if (r->torch_noise) fail(HISS_ERROR_ARGUMENT, "--seed-like torch is not there yet: use hiss's own seeds");
 }
 
 static void run_loop(const walk *w, int loop, tensor *x) {
@@ -255,11 +270,11 @@ static void report(void *context, int64_t pass, double alpha_bar, const tensor *
 
 tensor *sample(const condition *c, const sound_request *r, int64_t i, int64_t T) {
     schedule s = SCHEDULES[find("schedule", r->schedule, schedule_names())].make(c->m, r->steps);
-    seeded source = {.key = sound_key(r->seed + (uint64_t) i)};
+    noise_source source = noise_of(r, i);
     counter k = {i * s.steps, r->count * s.steps};
-    sample_plan p = {r->sampler ? r->sampler : c->m->system->sampler, s.beta, s.steps, r->eta, {draw_seeded, &source}, report, &k};
+    sample_plan p = {r->sampler ? r->sampler : c->m->system->sampler, s.beta, s.steps, r->eta, source, report, &k};
     tensor *x = tensor_new(F32, SHAPE(1, T));
-    draw_seeded(&source, f32(x), T);
+    source.draw(source.context, f32(x), T);
     sample_walk(c, &p, x);
     if (c->m->system->finish) c->m->system->finish(c->m, x, c->classes);
     for (int64_t t = 0; t < T; t++)
