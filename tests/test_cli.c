@@ -200,6 +200,8 @@ static void test_seeds(void **state) {
     same_files("guided.wav", "one.wav", false);
     expect("generate -q --model $M/classes --class 1 --seed 6 --seed-like torch --seconds 0.1 -o torch.wav", 0, NULL);
     same_files("torch.wav", "one.wav", false);
+    expect("generate -q --model $M/classes --class 1 -n 2 --seed 5 --seed-like torch --seconds 0.1 -o torch/", 0, NULL);
+    same_files("torch/snare-001.wav", "torch.wav", true);
     for (const char *const *name = SAMPLER_NAMES; *name; name++) {
         char words[200];
         snprintf(words, sizeof words, "generate -q --model $M/diffwave --seconds 0.02 --steps 5 --sampler %s -o s.wav", *name);
