@@ -1,5 +1,6 @@
-/* hiss_bench: how fast hiss is on this machine, beside what its cores can do: the peak is measured in the same run by large
- * matrix products. FLOP counts are those of the networks' definitions (2 per multiply and add), whatever is computed. */
+/* hiss_bench: how fast hiss is on this machine, beside what its cores can do: the peak is measured in the same run by
+ * large matrix products. FLOP counts are those of the networks' definitions (2 per multiply and add), whatever is
+ * computed. */
 #include "bench.h"
 
 #include <getopt.h>
@@ -77,10 +78,11 @@ static void print_row(const char *work, double seconds, double gflop) {
     double rate = gflop / seconds, peak = settings.peak[1] > settings.peak[0] ? settings.peak[1] : settings.peak[0];
     const char *precision = type == BF16 ? "bf16" : "f32";
     if (settings.json)
-        printf("{\"work\": \"%s\", \"precision\": \"%s\", \"threads\": %d, \"seconds\": %.6g, \"gflop\": %.6g, "
-               "\"gflop_per_second\": %.6g, \"share_of_peak\": %.4f, \"share_of_own_peak\": %.4f, \"peak_mib\": %.1f}\n",
-               work, precision, threads_get(), seconds, gflop, rate, rate / peak, rate / settings.peak[type == BF16],
-               peak_memory());
+        printf(
+            "{\"work\": \"%s\", \"precision\": \"%s\", \"threads\": %d, \"seconds\": %.6g, \"gflop\": %.6g, "
+            "\"gflop_per_second\": %.6g, \"share_of_peak\": %.4f, \"share_of_own_peak\": %.4f, \"peak_mib\": %.1f}\n",
+            work, precision, threads_get(), seconds, gflop, rate, rate / peak, rate / settings.peak[type == BF16],
+            peak_memory());
     else
         printf("%-44s %-5s %10.5f %9.2f %9.1f %7.1f%% %7.1f%% %8.0f\n", work, precision, seconds, gflop, rate,
                100 * rate / peak, 100 * rate / settings.peak[type == BF16], peak_memory());
@@ -150,11 +152,13 @@ static void measure_peak(void) {
 
 static void print_peak(void) {
     if (settings.json)
-        printf("{\"cpu\": \"%s\", \"kernels\": \"%s\", \"library\": \"%s\", \"threads\": %d, \"peak_f32_gflop_per_second\": "
+        printf("{\"cpu\": \"%s\", \"kernels\": \"%s\", \"library\": \"%s\", \"threads\": %d, "
+               "\"peak_f32_gflop_per_second\": "
                "%.1f, \"peak_bf16_gflop_per_second\": %.1f}\n",
                cpu()->name, dnn_isa(), dnn_version(), threads_get(), settings.peak[0], settings.peak[1]);
     else
-        printf("%s, %s, %s, %d threads\nmatrix peak measured: f32 %.1f GFLOP/s, bf16 %.1f GFLOP/s\n\n%-44s %-5s %10s %9s %9s "
+        printf("%s, %s, %s, %d threads\nmatrix peak measured: f32 %.1f GFLOP/s, bf16 %.1f GFLOP/s\n\n%-44s %-5s %10s "
+               "%9s %9s "
                "%8s %8s %8s\n",
                cpu()->name, dnn_isa(), dnn_version(), threads_get(), settings.peak[0], settings.peak[1], "work", "type",
                "seconds", "GFLOP", "GFLOP/s", "of peak", "of type", "MiB");
@@ -181,11 +185,13 @@ enum { WORKLOADS = sizeof workloads / sizeof *workloads };
 
 static int usage(FILE *to, int code) {
     fputs("usage: hiss_bench [WORKLOAD...] [--precision auto|f32|bf16] [--threads N] [--repeat N] [--json]\n\n"
-          "Prints for each work: seconds (median of the repeats), GFLOP, GFLOP/s, share of the best matrix peak measured in\n"
+          "Prints for each work: seconds (median of the repeats), GFLOP, GFLOP/s, share of the best matrix peak "
+          "measured in\n"
           "this run, share of the peak of its own type, peak resident memory. --json: one object a line.\n\n",
           to);
     for (int i = 0; i < WORKLOADS; i++)
-        fprintf(to, "  %-16s%s%s\n", workloads[i].name, workloads[i].help, workloads[i].usual ? "" : " (only if named)");
+        fprintf(to, "  %-16s%s%s\n", workloads[i].name, workloads[i].help,
+                workloads[i].usual ? "" : " (only if named)");
     return code;
 }
 
@@ -211,10 +217,14 @@ static bool read_options(int argc, char **argv) {
                                             {0}};
     for (int o; (o = getopt_long(argc, argv, "p:t:r:jh", options, NULL)) != -1;) {
         if (o == 'p' && set_precision(optarg)) continue;
-        if (o == 't' && atoi(optarg) >= 0) threads_set(atoi(optarg));
-        else if (o == 'r' && atoi(optarg) >= 1 && atoi(optarg) <= MOST_REPEATS) settings.repeat = atoi(optarg);
-        else if (o == 'j') settings.json = true;
-        else return false;
+        if (o == 't' && atoi(optarg) >= 0)
+            threads_set(atoi(optarg));
+        else if (o == 'r' && atoi(optarg) >= 1 && atoi(optarg) <= MOST_REPEATS)
+            settings.repeat = atoi(optarg);
+        else if (o == 'j')
+            settings.json = true;
+        else
+            return false;
     }
     for (int i = optind; i < argc; i++)
         if (find_workload(argv[i]) < 0) return false;

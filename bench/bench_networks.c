@@ -6,8 +6,8 @@
 #include "models/diffwave.h"
 #include "models/wavegrad.h"
 #include "systems/rows.h"
-#include "train/optimizer.h"
 #include "tensor/ops.h"
+#include "train/optimizer.h"
 
 /* Per second of audio and pass, counted from the originals; training is taken as three forward passes. */
 static const double DIFFWAVE_GFLOP = 57.0, WAVEGRAD_GFLOP = 64.4;
@@ -39,16 +39,28 @@ static job diffwave_job(void) {
     diffwave_config c = diffwave_default();
     binder *b = binder_new((random_key){1, 2});
     diffwave *net = diffwave_bind(&c, b);
-    return (job){.m = {.system = &SYSTEM_DIFFWAVE, .network = net, .parameters = binder_finish(b, true), .hop = DIFFWAVE_HOP,
-                       .halo = diffwave_halo(net), .mels = c.mels, .betas = betas, .beta_count = 50, .window = WINDOW}};
+    return (job){.m = {.system = &SYSTEM_DIFFWAVE,
+                       .network = net,
+                       .parameters = binder_finish(b, true),
+                       .hop = DIFFWAVE_HOP,
+                       .halo = diffwave_halo(net),
+                       .mels = c.mels,
+                       .betas = betas,
+                       .beta_count = 50,
+                       .window = WINDOW}};
 }
 
 static job wavegrad_job(void) {
     wavegrad_config c = wavegrad_default();
     binder *b = binder_new((random_key){1, 3});
     wavegrad *net = wavegrad_bind(&c, b);
-    return (job){.m = {.system = &SYSTEM_WAVEGRAD, .network = net, .parameters = binder_finish(b, true),
-                       .hop = wavegrad_hop(&c), .halo = wavegrad_halo(net), .mels = c.mels, .window = WINDOW}};
+    return (job){.m = {.system = &SYSTEM_WAVEGRAD,
+                       .network = net,
+                       .parameters = binder_finish(b, true),
+                       .hop = wavegrad_hop(&c),
+                       .halo = wavegrad_halo(net),
+                       .mels = c.mels,
+                       .window = WINDOW}};
 }
 
 static void sample(void *context) {
