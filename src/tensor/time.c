@@ -75,7 +75,9 @@ static void reshape_backward(node *n) {
     bool more;
     float *d = gradient_sink(n->in[0], &more);
     if (!d) return;
-    for (int64_t i = 0; i < count(n->out); i++) d[i] = (more ? d[i] : 0) + n->grad[i];
+    int64_t elements = count(n->out);
+#pragma omp parallel for simd schedule(static) if (elements > PARALLEL_MIN)
+    for (int64_t i = 0; i < elements; i++) d[i] = (more ? d[i] : 0) + n->grad[i];
 }
 
 tensor *reshape(const tensor *x, shape s) {
