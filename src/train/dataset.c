@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/progress.h"
 #include "base/text.h"
 #include "signal/edit.h"
 
@@ -146,7 +147,7 @@ static bool load(dataset *d, size_t i, scope *home, sound *to) {
     if (!ok) {
         if (error.code == HISS_ERROR_MEMORY || error.code == HISS_ERROR_INTERRUPTED) fail_again(&error);
         d->state[i] = BROKEN;
-        warn("%s is skipped: %s", d->list->items[i].name, error.message);
+        warn("skipped: %s", error.message);
     }
     if (ok) *to = p.result;
     return ok;
@@ -166,7 +167,7 @@ static bool fetch(dataset *d, size_t i, sound *to) {
 
 static void fill_cache(dataset *d) {
     for (size_t i = 0; i < d->list->count; i++) {
-        if (interrupted()) fail(HISS_ERROR_INTERRUPTED, "stopped while reading the recordings");
+        progress("reading recordings", (int64_t) i, (int64_t) d->list->count);
         if (d->cached >= d->settings.cache_bytes) {
             d->state[i] = PASSING;
         } else if (load(d, i, d->home, &d->sounds[i])) {

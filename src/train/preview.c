@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/progress.h"
 #include "signal/audio.h"
 #include "signal/picture.h"
 #include "systems/generate.h"
@@ -13,6 +14,7 @@ typedef struct {
     const recipe *recipe;
     const char *model, *folder;
     const tensor *mel;
+    scope *home;
     const audio **sounds;
     const char **names;
     int count;
@@ -22,7 +24,9 @@ typedef struct {
 static void take(void *context, int64_t i, const audio *sound) {
     preview *p = context;
     (void) i;
+    scope *inner = scope_switch(p->home); /* the sound lives only until this returns */
     p->sounds[p->count] = audio_copy(sound);
+    scope_switch(inner);
     p->names[p->count++] = p->name;
 }
 
@@ -58,6 +62,7 @@ static void write_sounds(const preview *p) {
 
 static void make_preview(void *argument) {
     preview *p = argument;
+    p->home = scope_current();
     const model *m = model_open(p->model);
     sound_request request = sound_request_default();
     request.steps = p->recipe->sounds.steps;
@@ -77,10 +82,12 @@ bool preview_make(const recipe *r, const char *model, const char *folder, const 
     preview p = {.recipe = r, .model = model, .folder = folder, .mel = mel};
     hiss_error error;
     if (r->data.mel && !mel) return false; /* nothing was held out to take a mel from */
-    scope_begin();
-    bool made = try_run(make_preview, &p, &error);
-    scope_end();
-    if (made) return p.count > 0;
-    warn("no sounds were made this time: %s", error.message);
+    progress_handler handler;
+    void *context;
+    progress_to(NULL, NULL, &handler, &context); /* the steps of training are what is shown */
+    bool done = try_run(make_preview, &p, &error);
+    progress_to(handler, context, NULL, NULL);
+    if (done) return p.count > 0;
+    if (error.code != HISS_ERROR_INTERRUPTED) warn("no sounds were made this time: %s", error.message);
     return false;
 }

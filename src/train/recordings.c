@@ -111,7 +111,10 @@ static void read_manifest(list *l, const char *path) {
     manifest m = {.file = path, .folder = path_folder(path), .column = {0, 1, 2, 3}};
     const char *extension = path_extension(path);
     bool json = !strcmp(extension, ".jsonl") || !strcmp(extension, ".json") || !strcmp(extension, ".ndjson");
-    char *text = (char *) file_read(path, MANIFEST_BYTES).data;
+    bytes whole = file_read(path, MANIFEST_BYTES);
+    char *text = (char *) whole.data;
+    if (memchr(text, 0, whole.size))
+        fail(HISS_ERROR_FORMAT, "%s: neither a folder nor a manifest (text: a path, a class, a caption a line)", path);
     for (char *line = text; line && *line;) {
         char *end = strchr(line, '\n'), *next = end ? end + 1 : NULL;
         if (end) *end = 0;

@@ -160,8 +160,8 @@ static void *make_wave_unet(config network, binder *b) {
     return wave_unet_bind(&c, b);
 }
 
-/* The level of each class over time: root of the mean square of its clips in frames, smoothed over 9 frames, never below
- * -50 dB. */
+/* The level of each class over time: root of the mean square of its clips in frames, smoothed over 9 frames, never
+ * below -50 dB. */
 static void fit_wave_unet(void *model, dataset *d, random_key key) {
     enum { BATCHES = 64, SIZE = 64, REACH = 4 };
     static const float LEAST = 0.003f;
@@ -215,7 +215,8 @@ static int64_t wave_unet_no_mels(config network) {
     return 0;
 }
 
-static const char *const WAVE_UNET_KEYS[] = {"patch", "widths", "depths", "down", "embedding_hidden", "sigma_low", "sigma_high", NULL};
+static const char *const WAVE_UNET_KEYS[] = {"patch",     "widths",     "depths", "down", "embedding_hidden",
+                                             "sigma_low", "sigma_high", NULL};
 
 static const trainable WAVE_UNET = {.name = "wave-unet",
                                     .keys = WAVE_UNET_KEYS,
