@@ -183,8 +183,8 @@ static void test_bad_files(void **state) {
     assert_int_equal(WEXITSTATUS(system(line)), 1);
 }
 
-static const char *const SAMPLER_NAMES[] = {"paper", "ddpm", "ddim", "euler", "euler-ancestral", "heun", "dpmpp-2s-a",
-                                            "dpmpp-2m", "dpmpp-2m-sde", "dpmpp-3m-sde", "unipc", NULL};
+static const char *const SAMPLER_NAMES[] = {"paper", "ddpm", "ddim", "euler", "euler-ancestral", "heun", "dpm-2", "lms",
+                                            "dpm-2-ancestral", "dpmpp-2s-a", "dpmpp-sde", "dpmpp-2m", "dpmpp-2m-sde", "dpmpp-3m-sde", "unipc", NULL};
 
 static void test_seeds(void **state) {
     (void) state;

@@ -1,5 +1,5 @@
-/* Sampling by the papers' loops, over a table of samplers and one of schedules. A schedule is an array of betas (Ho et al. 2020);
- * alpha_bar is the cumulative product of 1 - beta. x [1, T]. */
+/* Sampling: a model, a row of the table of samplers (src/diffusion) and one of the table of schedules. A schedule is an array
+ * of betas (Ho et al. 2020); alpha_bar is the cumulative product of 1 - beta. x [1, T]. */
 #include "systems/sample.h"
 
 #include <math.h>
@@ -120,63 +120,13 @@ static noise_source noise_of(const sound_request *r, int64_t i) {
     return (noise_source){draw_seeded, s};
 }
 
-/* --- samplers --- */
+/* --- samplers: src/diffusion --- */
 
-typedef struct {
-    const double *beta, *alpha_bar;
-    noise_source noise;
-    double eta; /* below 0: the sampler's own */
-    const condition *c;
-    const sample_plan *plan;
-    tensor *x; /* the state, where a loop keeps it */
-} walk;
-
-static double bar_before(const walk *w, int64_t n) { return n > 0 ? w->alpha_bar[n - 1] : 1; }
-
-/* x <- keep x + remove eps + fresh z, then +-1 if clamped. */
-static void combine(const walk *w, float *x, const float *eps, int64_t T, const double k[3], bool clamp) {
-    float keep = (float) k[0], remove = (float) k[1], fresh = (float) k[2];
-    float *z = fresh != 0 ? alloc((size_t) T * sizeof(float)) : NULL;
-    if (z) w->noise.draw(w->noise.context, z, T);
-    for (int64_t i = 0; i < T; i++) {
-        float value = keep * x[i] + remove * eps[i] + (z ? fresh * z[i] : 0);
-        x[i] = clamp ? fminf(fmaxf(value, -1), 1) : value;
-    }
-}
-
-/* Ho et al. 2020, algorithm 2; lmnt's loops clamp after every step. */
-static void step_ancestral(const walk *w, float *x, const float *eps, int64_t T, int64_t n, bool clamp) {
-    double beta = w->beta[n], a = w->alpha_bar[n], root = sqrt(1 - beta);
-    double sigma = n > 0 ? sqrt((1 - bar_before(w, n)) / (1 - a) * beta) : 0;
-    combine(w, x, eps, T, (double[]){1 / root, -beta / sqrt(1 - a) / root, w->eta < 0 ? sigma : w->eta * sigma}, clamp);
-}
-static void step_paper(const walk *w, float *x, const float *eps, int64_t T, int64_t n) {
-    step_ancestral(w, x, eps, T, n, true);
-}
-static void step_ddpm(const walk *w, float *x, const float *eps, int64_t T, int64_t n) {
-    step_ancestral(w, x, eps, T, n, false);
-}
-
-/* Song et al. 2021, arXiv 2010.02502, eq. 12. */
-static void step_ddim(const walk *w, float *x, const float *eps, int64_t T, int64_t n) {
-    double a = w->alpha_bar[n], before = bar_before(w, n), eta = w->eta < 0 ? 0 : w->eta;
-    double sigma = eta * sqrt((1 - before) / (1 - a) * (1 - a / before)), left = sqrt(fmax(1 - before - sigma * sigma, 0));
-    double keep = sqrt(before / a);
-    combine(w, x, eps, T, (double[]){keep, left - keep * sqrt(1 - a), n > 0 ? sigma : 0}, false);
-}
-
-/* The papers' loops, in steps over betas; all others are loops over sigma (src/diffusion). */
-static const struct {
-    const char *name;
-    void (*step)(const walk *w, float *x, const float *eps, int64_t T, int64_t n);
-} LOOPS[] = {{"paper", step_paper}, {"ddpm", step_ddpm}, {"ddim", step_ddim}};
-enum { LOOP_COUNT = sizeof LOOPS / sizeof *LOOPS, MOST_SAMPLERS = 32 };
+enum { MOST_SAMPLERS = 32 };
 
 const char *const *sampler_names(void) {
     static const char *names[MOST_SAMPLERS + 1];
-    int count = 0;
-    for (; count < LOOP_COUNT; count++) names[count] = LOOPS[count].name;
-    for (const sampler *s = SAMPLERS; s->name && count < MOST_SAMPLERS; s++) names[count++] = s->name;
+    for (int i = 0; SAMPLERS[i].name && i < MOST_SAMPLERS; i++) names[i] = SAMPLERS[i].name;
     return names;
 }
 
@@ -200,61 +150,63 @@ void sample_check(const model *m, const sound_request *r) {
     find("schedule", r->schedule, schedule_names());
 }
 
-static void run_loop(const walk *w, int loop, tensor *x) {
-    const sample_plan *p = w->plan;
-    for (int64_t n = p->steps - 1; n >= 0; n--) {
-        if (p->watch) p->watch(p->context, p->steps - 1 - n, w->alpha_bar[n], x);
-        scope_begin();
-        LOOPS[loop].step(w, f32(x), f32(predict_noise(w->c, x, w->alpha_bar[n])), count(x), n);
-        scope_end();
-    }
+/* A walk: the state in units of the clean sound, x = clean + sigma noise, and what the network sees, sqrt(alpha_bar) x. */
+typedef struct {
+    const condition *c;
+    const sample_plan *plan;
+    float limit; /* of estimates of the clean sound */
+} walker;
+
+static tensor *scaled(const tensor *x, double factor) {
+    tensor *y = tensor_new(F32, shape_of(x));
+    for (int64_t i = 0, n = count(x); i < n; i++) f32(y)[i] = (float) factor * f32(x)[i];
+    return y;
 }
 
-/* --- over sigma: x / sqrt(alpha_bar) is the clean sound plus sigma times noise --- */
-
-/* eps of a state in units of the clean sound. */
-static void denoise_at(void *context, const float *x, double sigma, float *clean) {
-    const walk *w = context;
-    int64_t n = count(w->x);
+static tensor *clean_at(void *context, const tensor *x, double sigma) {
+    const walker *w = context;
+    tensor *clean = tensor_new(F32, shape_of(x));
     scope_begin();
-    tensor *scaled = tensor_new(F32, shape_of(w->x));
-    float factor = (float) (1 / sqrt(1 + sigma * sigma)), s = (float) sigma;
-    float limit = w->c->m->limit;
-    for (int64_t i = 0; i < n; i++) f32(scaled)[i] = factor * x[i];
-    const float *eps = f32(predict_noise(w->c, scaled, 1 / (1 + sigma * sigma)));
-    for (int64_t i = 0; i < n; i++) clean[i] = fminf(fmaxf(x[i] - s * eps[i], -limit), limit);
+    double alpha_bar = vp_alpha_bar(sigma);
+    const float *eps = f32(predict_noise(w->c, scaled(x, sqrt(alpha_bar)), alpha_bar));
+    const float s = (float) sigma;
+    for (int64_t i = 0, n = count(x); i < n; i++) { /* not a number stays so */
+        float value = f32(x)[i] - s * eps[i];
+        f32(clean)[i] = value < -w->limit ? -w->limit : value > w->limit ? w->limit : value;
+    }
+    scope_end();
+    return clean;
+}
+
+static void draw_next(void *context, double from, double to, float *z, int64_t n) {
+    const walker *w = context;
+    (void) from, (void) to;
+    w->plan->noise.draw(w->plan->noise.context, z, n);
+}
+
+static void tell_step(void *context, int64_t step, double sigma, const tensor *x) {
+    const walker *w = context;
+    const sample_plan *p = w->plan;
+    if (!p->watch) return;
+    scope_begin();
+    p->watch(p->context, step, vp_alpha_bar(sigma), scaled(x, sqrt(vp_alpha_bar(sigma))));
     scope_end();
 }
 
-static void draw_next(void *context, float *z) {
-    const walk *w = context;
-    w->noise.draw(w->noise.context, z, count(w->x));
-}
-
-static void tell_step(void *context, int64_t i) {
-    const walk *w = context;
-    const sample_plan *p = w->plan;
-    if (p->watch) p->watch(p->context, i, w->alpha_bar[p->steps - 1 - i], w->x);
-}
-
-static void run_sampler(walk *w, const sampler *how, tensor *x) {
-    int64_t steps = w->plan->steps;
-    double *sigma = NEW_ARRAY(double, steps + 1);
-    for (int64_t i = 0; i < steps; i++) sigma[i] = sqrt((1 - w->alpha_bar[steps - 1 - i]) / w->alpha_bar[steps - 1 - i]);
-    float start = (float) sqrt(1 + sigma[0] * sigma[0]);
-    for (int64_t i = 0; i < count(x); i++) f32(x)[i] *= start;
-    denoiser d = {denoise_at, draw_next, tell_step, w, count(x), w->eta < 0 ? how->eta : w->eta};
-    how->run(&d, f32(x), sigma, steps);
-}
-
 void sample_walk(const condition *c, const sample_plan *p, tensor *x) {
-    int chosen = find("sampler", p->sampler, sampler_names());
+    const sampler *kind = &SAMPLERS[find("sampler", p->sampler, sampler_names())];
     scope_begin();
-    double *alpha_bar = NEW_ARRAY(double, p->steps), bar = 1;
-    for (int64_t n = 0; n < p->steps; n++) alpha_bar[n] = bar *= 1 - p->betas[n];
-    walk w = {p->betas, alpha_bar, p->noise, p->eta, c, p, x};
-    if (chosen < LOOP_COUNT) run_loop(&w, chosen, x);
-    else run_sampler(&w, &SAMPLERS[chosen - LOOP_COUNT], x);
+    double *sigmas = NEW_ARRAY(double, p->steps + 1), bar = 1;
+    for (int64_t n = 0; n < p->steps; n++) {
+        bar *= 1 - p->betas[n];
+        sigmas[p->steps - 1 - n] = vp_sigma(bar);
+    }
+    walker w = {c, p, kind->clamp ? INFINITY : c->m->limit};
+    sampling s = {.denoise = {clean_at, &w}, .sigmas = sigmas, .steps = p->steps, .noise = {draw_next, &w},
+                  .options.eta = p->eta, .watch = tell_step, .watcher = &w};
+    tensor *start = scaled(x, sqrt(1 + sigmas[0] * sigmas[0]));
+    sampler_run(kind, &s, start);
+    memcpy(x->data, start->data, tensor_bytes(x));
     scope_end();
 }
 
