@@ -90,6 +90,9 @@ static const geometry geometries[] = {
     {2, 64, 16, 24, 3, 1, 8, 8, 8},      /* dense view, whole rows */
     {2, 67, 16, 24, 3, 1, 8, 8, 8},      /* dense view, padded rows */
     {1, 300, 8, 9, 3, 1, 129, 129, 129}, /* dense view in f32 too */
+    {1, 48, 8, 8, 3, 1, 16, 0, 0},       /* dense view, rows given on both sides */
+    {2, 50, 8, 8, 3, 1, 16, 16, 0},      /* dense view, other numbers of rows */
+    {1, 612, 8, 8, 3, 1, 256, 0, 256},   /* the same, longer than the kernel's reach */
     {1, 9, 8, 8, 3, 1, 64, 64, 64},      /* dilation far beyond the length */
     {2, 2500, 9, 10, 3, 1, 4, 4, 4},     /* several blocks of rows */
     {1, 41, 11, 3, 5, 1, 2, 7, 1},       /* asymmetric */

@@ -2,11 +2,14 @@
 #include "models/diffwave.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "models/upsample_mel.h"
 #include "nn/layers.h"
 
 enum { TABLE_WIDTH = 128, UPSAMPLE_KERNEL = 32, MOST_LAYERS = 1000 };
+/* Rows of a layer computed at a time: half a MiB for each intermediate at BASE's widths, for the cores' caches. */
+enum { TILE_ROWS = 1024 };
 static const float UPSAMPLE_SLOPE = 0.4f;
 
 typedef struct {
@@ -98,10 +101,11 @@ diffwave *diffwave_bind(const diffwave_config *c, binder *b) {
     net->embed[1] = bind_linear(b, "projection2", c->embedding, c->embedding);
     bind_pop(b);
     if (c->classes)
-        net->classes = bind(b, "class_embedding.weight", SHAPE(c->classes + 1, c->embedding), (init){INIT_NORMAL, 0, 0});
+        net->classes =
+            bind(b, "class_embedding.weight", SHAPE(c->classes + 1, c->embedding), (init){INIT_NORMAL, 0, 0});
     for (int i = 0; c->mels && i < 2; i++)
-        net->upsample[i] = bind_affine(b, format("spectrogram_upsampler.conv%d", i + 1), SHAPE(1, 1, 3, UPSAMPLE_KERNEL),
-                                       (init){INIT_TORCH_UNIFORM, 0, 0}, false);
+        net->upsample[i] = bind_affine(b, format("spectrogram_upsampler.conv%d", i + 1),
+                                       SHAPE(1, 1, 3, UPSAMPLE_KERNEL), (init){INIT_TORCH_UNIFORM, 0, 0}, false);
     for (int64_t i = 0; i < c->layers; i++) bind_layer(&net->layers[i], c, b, i);
     net->skip = bind_kaiming(b, "skip_projection", c->channels, c->channels, 1);
     net->output = bind_conv(b, "output_projection", 1, c->channels, 1, INIT_ZERO, false);
@@ -158,7 +162,8 @@ static tensor *add_classes(const diffwave *net, tensor *e, const int32_t *classe
     for (int64_t b = 0; b < B; b++) {
         bool none = !classes || classes[b] < 0;
         if (!none && classes[b] >= net->sizes.classes)
-            fail(HISS_ERROR_ARGUMENT, "class %d: the model has %lld classes", classes[b], (long long) net->sizes.classes);
+            fail(HISS_ERROR_ARGUMENT, "class %d: the model has %lld classes", classes[b],
+                 (long long) net->sizes.classes);
         rows[b] = none ? (int32_t) net->sizes.classes : classes[b];
     }
     return add(e, embedding(net->classes, rows, B), F32);
@@ -169,19 +174,65 @@ tensor *diffwave_upsample(const diffwave *net, const tensor *mel, dtype out) {
     return upsample_mel(first, net->upsample[1].weight, net->upsample[1].bias, UPSAMPLE_SLOPE, out);
 }
 
-/* x, skip [B, T, C] F32, replaced; e [B, E]; mel [B, T, M] or NULL. The last layer's x is not needed. */
-static void residual_layer(const layer *l, const tensor *e, const tensor *mel, tensor **x, tensor **skip, bool last) {
+/* x, skip [B, T, C] F32 -> the next ones; d [B, C] the layer's step; mel [B, T, M] or NULL. */
+typedef struct {
+    tensor *x, *skip;
+} state;
+
+/* One layer. The dilated convolution reads the rows `wide`, which are x's and those of its neighbourhood that exist; `left`
+ * and `right` rows more lie outside the sound and are zero. The last layer's x is not needed. */
+static state apply_layer(const layer *l, const tensor *d, const tensor *mel, const tensor *wide, int64_t left,
+                         int64_t right, state s, bool last) {
     dtype op = operands();
+    conv1d_options dilated = {.dilation = l->dilation, .pad_left = (int) left, .pad_right = (int) right, .out = op};
+    tensor *h = conv1d(add_rows(wide, d, op), l->dilated.weight, l->dilated.bias, dilated); /* [B, T, 2C] */
+    tensor *condition = mel ? apply_conv(l->mel, mel, 1, op) : NULL;                        /* [B, T, 2C] */
+    tensor *r = apply_conv(l->output, gated_tanh(h, condition, op), 1, op);                 /* [B, T, 2C] */
+    return (state){last ? NULL : add_first_half(s.x, r, (float) M_SQRT1_2), add_second_half(s.skip, r)};
+}
+
+/* Rows first .. end - 1 of item b of t [B, T, C], or NULL: the same memory. */
+static tensor *rows_within(const tensor *t, int64_t b, int64_t first, int64_t end) {
+    if (!t) return NULL;
+    int64_t C = t->shape[2];
+    char *data = (char *) t->data + (size_t) ((b * t->shape[1] + first) * C) * dtype_size(t->type);
+    return tensor_wrap(t->type, SHAPE(1, end - first, C), data);
+}
+
+/* A whole layer, some rows at a time, so that all between x and the next x stays in the cores' caches. */
+static state layer_in_tiles(const layer *l, const tensor *d, const tensor *mel, state s, bool last) {
+    int64_t B = s.x->shape[0], T = s.x->shape[1], C = s.x->shape[2], reach = l->dilation;
+    state next = {last ? NULL : tensor_new(F32, shape_of(s.x)), tensor_new(F32, shape_of(s.x))};
+    for (int64_t b = 0; b < B; b++)
+        for (int64_t first = 0; first < T; first += TILE_ROWS) {
+            int64_t end = first + TILE_ROWS < T ? first + TILE_ROWS : T;
+            int64_t from = first > reach ? first - reach : 0, to = end + reach < T ? end + reach : T;
+            scope_begin();
+            state in = {rows_within(s.x, b, first, end), rows_within(s.skip, b, first, end)};
+            state out =
+                apply_layer(l, tensor_wrap(F32, SHAPE(1, C), f32(d) + b * C), rows_within(mel, b, first, end),
+                            rows_within(s.x, b, from, to), reach - (first - from), reach - (to - end), in, last);
+            if (!last) memcpy(rows_within(next.x, b, first, end)->data, out.x->data, tensor_bytes(out.x));
+            memcpy(rows_within(next.skip, b, first, end)->data, out.skip->data, tensor_bytes(out.skip));
+            scope_end();
+        }
+    return next;
+}
+
+/* x and skip (NULL at first) are replaced. e [B, E]. */
+static void residual_layer(const layer *l, const tensor *e, const tensor *mel, tensor **x, tensor **skip, bool last) {
     tensor *x_before = *x, *skip_before = *skip;
     scope_begin();
-    tensor *y = add_rows(*x, apply_linear(l->step, e), op);
-    tensor *h = apply_conv(l->dilated, y, l->dilation, op);            /* [B, T, 2C] */
-    tensor *condition = mel ? apply_conv(l->mel, mel, 1, op) : NULL;   /* [B, T, 2C] */
-    tensor *r = apply_conv(l->output, gated_tanh(h, condition, op), 1, op); /* [B, T, 2C] */
-    if (!last) *x = add_first_half(*x, r, (float) M_SQRT1_2);
-    *skip = add_second_half(*skip, r);
+    const tensor *d = apply_linear(l->step, e);
+    state s = {*x, *skip};
+    s = recording() ? apply_layer(l, d, mel, *x, l->dilation, l->dilation, s, last)
+                    : layer_in_tiles(l, d, mel, s, last);
+    *skip = s.skip;
     if (last) SCOPE_END_KEEP(skip);
-    else SCOPE_END_KEEP(x, skip);
+    else {
+        *x = s.x;
+        SCOPE_END_KEEP(x, skip);
+    }
     tensor_release(x_before);
     tensor_release(skip_before);
 }
@@ -190,7 +241,8 @@ tensor *diffwave_forward(const diffwave *net, const tensor *audio, const float *
                          const int32_t *classes) {
     int64_t B = audio->shape[0], T = audio->shape[1], layers = net->sizes.layers;
     if (!net->sizes.mels != !mel)
-        fail(HISS_ERROR_ARGUMENT, mel ? "this DiffWave takes no mel spectrogram" : "this DiffWave needs a mel spectrogram");
+        fail(HISS_ERROR_ARGUMENT,
+             mel ? "this DiffWave takes no mel spectrogram" : "this DiffWave needs a mel spectrogram");
     dtype op = operands();
     scope_begin();
     tensor *e = diffwave_embed(net, step, B);

@@ -22,16 +22,21 @@ enum { GRADIENT_ROWS = 1024, GRADIENT_CHANNELS = 8 };
 
 typedef struct {
     conv_problem image;
-    int64_t rows; /* of x and y in time, padded */
+    int64_t in_rows, out_rows; /* of x and y in time, padded */
 } plan;
 
 static bool is_product(const conv1d_problem *c) {
     return c->kernel == 1 && c->stride == 1 && c->pad_left == 0 && c->in_time == c->out_time;
 }
 
+static int64_t view_rows(int64_t time, int64_t width) { return (time + width - 1) / width; }
+
+/* Where the padding is whole rows of the view, and no row of x lies behind what the last row of y reads. */
 static bool has_dense_view(const conv1d_problem *c) {
     int narrowest = c->in == F32 ? NARROWEST_VIEW_F32 : NARROWEST_VIEW;
-    return c->dilation >= narrowest && c->stride == 1 && c->in_time == c->out_time && c->pad_left % c->dilation == 0;
+    return c->dilation >= narrowest && c->stride == 1 && c->pad_left % c->dilation == 0 &&
+           view_rows(c->out_time, c->dilation) - 1 + c->kernel >=
+               view_rows(c->in_time, c->dilation) + c->pad_left / c->dilation;
 }
 
 static plan plan_of(const conv1d_problem *c) {
@@ -47,13 +52,13 @@ static plan plan_of(const conv1d_problem *c) {
                       .out = c->out,
                       .bias = c->bias};
     if (has_dense_view(c)) {
-        int64_t rows = (c->in_time + c->dilation - 1) / c->dilation;
-        p.in_h = p.out_h = rows;
+        p.in_h = view_rows(c->in_time, c->dilation);
+        p.out_h = view_rows(c->out_time, c->dilation);
         p.in_w = p.out_w = c->dilation;
         p.kernel_h = c->kernel;
         p.kernel_w = 1;
         p.pad_h = c->pad_left / c->dilation;
-        return (plan){p, rows * c->dilation};
+        return (plan){p, p.in_h * c->dilation, p.out_h * c->dilation};
     }
     p.in_h = p.out_h = p.kernel_h = 1;
     p.in_w = c->in_time;
@@ -62,11 +67,12 @@ static plan plan_of(const conv1d_problem *c) {
     p.stride_w = c->stride;
     p.dilation_w = c->dilation;
     p.pad_w = c->pad_left;
-    return (plan){p, c->in_time};
+    return (plan){p, c->in_time, c->out_time};
 }
 
-/* [batch, time, width] elements of `size` bytes with more rows: a copy, zero behind. */
-static void *pad_rows(const void *x, int64_t batch, int64_t time, int64_t rows, size_t row) {
+/* [batch, time] rows of `row` bytes with more of them: a copy, zero behind; x itself if there are none more. */
+static const void *pad_rows(const void *x, int64_t batch, int64_t time, int64_t rows, size_t row) {
+    if (rows == time) return x;
     char *padded = alloc((size_t) (batch * rows) * row);
     for (int64_t b = 0; b < batch; b++) {
         memcpy(padded + (size_t) (b * rows) * row, (const char *) x + (size_t) (b * time) * row, (size_t) time * row);
@@ -88,13 +94,12 @@ void conv1d_forward(const conv1d_problem *c, const void *x, const tensor *w, con
         return;
     }
     plan p = plan_of(c);
-    bool padded = p.rows != c->in_time;
+    bool longer = p.out_rows != c->out_time;
     size_t in_row = (size_t) c->in_c * dtype_size(c->in), out_row = (size_t) c->out_c * dtype_size(c->out);
     scope_begin();
-    const void *from = padded ? pad_rows(x, c->batch, c->in_time, p.rows, in_row) : x;
-    void *to = padded ? alloc((size_t) (c->batch * p.rows) * out_row) : y;
-    conv_forward(&p.image, from, w, bias, to);
-    if (padded) cut_rows(y, to, c->batch, c->out_time, p.rows, out_row);
+    void *to = longer ? alloc((size_t) (c->batch * p.out_rows) * out_row) : y;
+    conv_forward(&p.image, pad_rows(x, c->batch, c->in_time, p.in_rows, in_row), w, bias, to);
+    if (longer) cut_rows(y, to, c->batch, c->out_time, p.out_rows, out_row);
     scope_end();
 }
 
@@ -110,15 +115,15 @@ void conv1d_backward_data(const conv1d_problem *c, const void *dy, const tensor 
         return;
     }
     plan p = plan_of(c);
-    bool padded = p.rows != c->in_time;
+    bool longer = p.in_rows != c->in_time;
     int64_t n = c->batch * c->in_time * c->in_c;
     scope_begin();
-    const void *from = padded ? pad_rows(dy, c->batch, c->out_time, p.rows, (size_t) c->out_c * dtype_size(c->in)) : dy;
-    float *to = padded || add ? alloc((size_t) (c->batch * p.rows * c->in_c) * sizeof(float)) : dx;
+    const void *from = pad_rows(dy, c->batch, c->out_time, p.out_rows, (size_t) c->out_c * dtype_size(c->in));
+    float *to = longer || add ? alloc((size_t) (c->batch * p.in_rows * c->in_c) * sizeof(float)) : dx;
     conv_backward_data(&p.image, from, w, to, F32);
-    if (padded) {
+    if (longer) {
         float *cut = add ? alloc((size_t) n * sizeof(float)) : dx;
-        cut_rows(cut, to, c->batch, c->in_time, p.rows, (size_t) c->in_c * sizeof(float));
+        cut_rows(cut, to, c->batch, c->in_time, p.in_rows, (size_t) c->in_c * sizeof(float));
         to = cut;
     }
     if (add) add_to(dx, to, n);
@@ -134,8 +139,7 @@ static void add_tap(const conv1d_problem *c, const float *x, const float *dy, in
     if (first < end)
         matmul(1, c->out_c, c->in_c, end - first, F32, dy + first * c->out_c, true, x + (first + shift) * c->in_c,
                false, F32, tap, more);
-    else if (!more)
-        memset(tap, 0, (size_t) (c->out_c * c->in_c) * sizeof(float));
+    else if (!more) memset(tap, 0, (size_t) (c->out_c * c->in_c) * sizeof(float));
 }
 
 static void add_weight_gradient(const conv1d_problem *c, const float *x, const float *dy, float *dw) {
@@ -184,10 +188,8 @@ void conv1d_backward_weights(const conv1d_problem *c, const void *x, const void 
     }
     plan p = plan_of(c);
     scope_begin();
-    if (p.rows != c->in_time) {
-        x = pad_rows(x, c->batch, c->in_time, p.rows, (size_t) c->in_c * dtype_size(c->in));
-        dy = pad_rows(dy, c->batch, c->out_time, p.rows, (size_t) c->out_c * dtype_size(c->in));
-    }
+    x = pad_rows(x, c->batch, c->in_time, p.in_rows, (size_t) c->in_c * dtype_size(c->in));
+    dy = pad_rows(dy, c->batch, c->out_time, p.out_rows, (size_t) c->out_c * dtype_size(c->in));
     conv_backward_weights(&p.image, x, dy, dw, dbias);
     scope_end();
 }
