@@ -81,8 +81,8 @@ static void test_damaged_state(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_philox),     cmocka_unit_test(test_any_order),
-                                       cmocka_unit_test(test_torch),      cmocka_unit_test(test_torch_cuda),
-                                       cmocka_unit_test(test_state),      cmocka_unit_test(test_damaged_state)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_philox), cmocka_unit_test(test_any_order),
+                                       cmocka_unit_test(test_torch),  cmocka_unit_test(test_torch_cuda),
+                                       cmocka_unit_test(test_state),  cmocka_unit_test(test_damaged_state)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

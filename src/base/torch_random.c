@@ -73,7 +73,8 @@ void torch_read_state(torch_random *g, const uint8_t *bytes, size_t size) {
     memcpy(&cached, bytes + AT_CACHED, 4);
     read.cached = cached != 0;
     if (next > N || read.left < 1 || read.left > N || (read.left != 1 && next + read.left > N + 1))
-        fail(HISS_ERROR_FORMAT, "state of PyTorch's generator: position %llu of %d words is damaged", (unsigned long long) next, N);
+        fail(HISS_ERROR_FORMAT, "state of PyTorch's generator: position %llu of %d words is damaged",
+             (unsigned long long) next, N);
     read.next = (uint32_t) next;
     *g = read;
 }

@@ -100,7 +100,8 @@ static void clamp_state(tensor *x, double sigma) {
 void sampler_run(const sampler *kind, const sampling *s, tensor *x) {
     scope_begin();
     const sampler_options *o = &s->options;
-    walk w = {.s = s, .kind = kind, .x = x, .noise = o->noise != 0 ? o->noise : 1, .eta = o->eta < 0 ? kind->eta : o->eta};
+    walk w = {
+        .s = s, .kind = kind, .x = x, .noise = o->noise != 0 ? o->noise : 1, .eta = o->eta < 0 ? kind->eta : o->eta};
     for (int k = 0; k < kind->memory; k++) w.old[k] = like(x);
     if (kind->step == step_unipc) w.start = like(x);
     for (w.step = 0; w.step < s->steps; w.step++) {
@@ -112,7 +113,8 @@ void sampler_run(const sampler *kind, const sampling *s, tensor *x) {
         if (kind->clamp) clamp_state(x, w.next);
         scope_end();
         if (interrupted())
-            fail(HISS_ERROR_INTERRUPTED, "stopped after %lld of %lld steps", (long long) w.step + 1, (long long) s->steps);
+            fail(HISS_ERROR_INTERRUPTED, "stopped after %lld of %lld steps", (long long) w.step + 1,
+                 (long long) s->steps);
         if (s->progress) s->progress(s->asked, w.step + 1, s->steps);
     }
     scope_end();

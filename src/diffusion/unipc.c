@@ -27,9 +27,10 @@ static void solve(int n, const double *rho, const double *b, double *r) {
 
 /* From state x at sigmas[0] to `to`; outputs at sigmas[0], sigmas[-1], ... are m[0], m[1], ...; ahead: the output at `to`, for
  * the corrector, or NULL. */
-static void unified(tensor *out, const tensor *x, const double *sigmas, double to, tensor *const *m, const tensor *ahead,
-                    int order) {
-    double h = log(sigmas[0] / to), gain = -expm1(-h), rho[MOST] = {0}, b[MOST] = {0}, r[MOST] = {0}, phi = gain / h - 1;
+static void unified(tensor *out, const tensor *x, const double *sigmas, double to, tensor *const *m,
+                    const tensor *ahead, int order) {
+    double h = log(sigmas[0] / to), gain = -expm1(-h), rho[MOST] = {0}, b[MOST] = {0}, r[MOST] = {0},
+           phi = gain / h - 1;
     for (int i = 1; i < order; i++) rho[i - 1] = log(sigmas[0] / sigmas[-i]) / h;
     rho[order - 1] = 1;
     for (int i = 0, factorial = 1; i < order; i++) {

@@ -34,7 +34,8 @@ static schedule from_alpha_bars(const double *alpha_bar, int64_t steps) {
 static schedule linear(const model *m, int64_t steps) {
     if (steps == 0 || steps == (int64_t) m->beta_count) return from_list(m->betas, m->beta_count);
     double *bars = NEW_ARRAY(double, steps);
-    for (int64_t i = 0; i < steps; i++) bars[i] = alpha_bar_at(m->betas, m->beta_count, (double) (i + 1) / (double) steps);
+    for (int64_t i = 0; i < steps; i++)
+        bars[i] = alpha_bar_at(m->betas, m->beta_count, (double) (i + 1) / (double) steps);
     return from_alpha_bars(bars, steps);
 }
 
@@ -88,7 +89,8 @@ static schedule exponential(const model *m, int64_t steps) { return by_sigma(m, 
 static const struct {
     const char *name;
     schedule (*make)(const model *m, int64_t steps);
-} SCHEDULES[] = {{"paper", paper}, {"linear", linear}, {"cosine", cosine}, {"karras", karras}, {"exponential", exponential}};
+} SCHEDULES[] = {
+    {"paper", paper}, {"linear", linear}, {"cosine", cosine}, {"karras", karras}, {"exponential", exponential}};
 enum { SCHEDULE_COUNT = sizeof SCHEDULES / sizeof *SCHEDULES };
 
 /* --- noise of a seed --- */
@@ -202,8 +204,13 @@ void sample_walk(const condition *c, const sample_plan *p, tensor *x) {
         sigmas[p->steps - 1 - n] = vp_sigma(bar);
     }
     walker w = {c, p, kind->clamp ? INFINITY : c->m->limit};
-    sampling s = {.denoise = {clean_at, &w}, .sigmas = sigmas, .steps = p->steps, .noise = {draw_next, &w},
-                  .options.eta = p->eta, .watch = tell_step, .watcher = &w};
+    sampling s = {.denoise = {clean_at, &w},
+                  .sigmas = sigmas,
+                  .steps = p->steps,
+                  .noise = {draw_next, &w},
+                  .options.eta = p->eta,
+                  .watch = tell_step,
+                  .watcher = &w};
     tensor *start = scaled(x, sqrt(1 + sigmas[0] * sigmas[0]));
     sampler_run(kind, &s, start);
     memcpy(x->data, start->data, tensor_bytes(x));
@@ -231,6 +238,7 @@ tensor *sample(const condition *c, const sound_request *r, int64_t i, int64_t T)
     if (c->m->system->finish) c->m->system->finish(c->m, x, c->classes);
     for (int64_t t = 0; t < T; t++)
         if (!isfinite(f32(x)[t]))
-            fail(HISS_ERROR_FORMAT, "%s: the network gave values that are not numbers: are its weights damaged?", c->m->path);
+            fail(HISS_ERROR_FORMAT, "%s: the network gave values that are not numbers: are its weights damaged?",
+                 c->m->path);
     return x;
 }

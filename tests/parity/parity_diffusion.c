@@ -7,6 +7,7 @@
 #include "diffusion/sampler.h"
 #include "diffusion/schedule.h"
 #include "parity.h"
+#include "parity_schedules.h"
 
 enum { D = 4, COMPONENTS = 3 };
 static const double MEANS[COMPONENTS][D] = {{0.9, -0.5, 0.2, 0.7}, {-0.7, 0.8, -0.6, 0.3}, {0.1, -0.9, 0.6, -0.8}};
@@ -55,10 +56,10 @@ typedef struct {
     sampling s;
     tensor *noise, *times, *path; /* given draws, or a Brownian path at times */
     int64_t drawn, watched;
-    tensor *xs;        /* states on the way, or NULL */
-    int64_t every;     /* one of so many is kept */
-    bool vp;           /* states are told in the variance preserving form */
-    tensor *level;     /* what the network was told, or NULL */
+    tensor *xs;    /* states on the way, or NULL */
+    int64_t every; /* one of so many is kept */
+    bool vp;       /* states are told in the variance preserving form */
+    tensor *level; /* what the network was told, or NULL */
 } run;
 
 static char *under(const run *r, const char *name) { return format("%s.%s", r->name, name); }
@@ -81,7 +82,8 @@ static tensor *ideal(void *context, const tensor *x, double sigma) {
 static void draw_given(void *context, double from, double to, float *z, int64_t n) {
     run *r = context;
     (void) from, (void) to;
-    if (!r->noise || r->drawn >= r->noise->shape[0]) fail(HISS_ERROR_FORMAT, "%s: more noise drawn than given", r->name);
+    if (!r->noise || r->drawn >= r->noise->shape[0])
+        fail(HISS_ERROR_FORMAT, "%s: more noise drawn than given", r->name);
     memcpy(z, f32(r->noise) + r->drawn++ * n, (size_t) n * sizeof(float));
 }
 
@@ -207,9 +209,13 @@ static void run_sampler(parity_case *c) {
         config one = config_at(runs, i);
         const char *kind = config_string(one, "sampler", "");
         if (!strcmp(kind, "diffwave") || !strcmp(kind, "wavegrad")) run_lmnt(c, one, kind[0] == 'w');
-        else if (starts_with(kind, "k_") || parity_has_in(c, format("%s.sigmas", config_need_string(one, "name")))) run_k(c, one);
+        else if (starts_with(kind, "k_") || parity_has_in(c, format("%s.sigmas", config_need_string(one, "name"))))
+            run_k(c, one);
         else fail(HISS_ERROR_ARGUMENT, "sampler %s is not there", kind);
     }
 }
 
-const parity_row PARITY_DIFFUSION[] = {{"diffusion", "denoiser", run_denoiser}, {"diffusion", "sampler", run_sampler}, {0}};
+const parity_row PARITY_DIFFUSION[] = {{"diffusion", "denoiser", run_denoiser},
+                                       {"diffusion", "sampler", run_sampler},
+                                       {"diffusion", "schedule", run_schedule},
+                                       {0}};

@@ -7,7 +7,9 @@
 #include "parity.h"
 
 /* A seed in decimal, negative ones as PyTorch wraps them. */
-static uint64_t seed_of(const char *text) { return *text == '-' ? (uint64_t) strtoll(text, NULL, 10) : strtoull(text, NULL, 10); }
+static uint64_t seed_of(const char *text) {
+    return *text == '-' ? (uint64_t) strtoll(text, NULL, 10) : strtoull(text, NULL, 10);
+}
 
 static config input_value(const parity_case *c, const char *name) {
     return config_get(config_get(config_get(parity_info(c), "inputs"), name), "value");
@@ -192,7 +194,8 @@ static void run_state(parity_case *c) {
     torch_read_state(&g, state->data, tensor_bytes(state));
     uint8_t again[TORCH_STATE_BYTES];
     torch_write_state(&g, again);
-    if (memcmp(again, state->data, sizeof again)) fail(HISS_ERROR_FORMAT, "the state written differs from the one read");
+    if (memcmp(again, state->data, sizeof again))
+        fail(HISS_ERROR_FORMAT, "the state written differs from the one read");
     parity_out(c, "small", randn(&g, size_of(c, "small"), F32));
     parity_out(c, "large", randn(&g, size_of(c, "large"), F32));
     parity_out(c, "words", words(&g, size_of(c, "words"), UINT64_MAX));
