@@ -59,7 +59,6 @@ typedef struct {
     tensor *xs;    /* states on the way, or NULL */
     int64_t every; /* one of so many is kept */
     bool vp;       /* states are told in the variance preserving form */
-    tensor *level; /* what the network was told, or NULL */
 } run;
 
 static char *under(const run *r, const char *name) { return format("%s.%s", r->name, name); }
@@ -110,7 +109,7 @@ static void watch(void *context, int64_t step, double sigma, const tensor *x) {
 }
 
 static run begin_run(parity_case *c, const char *name) {
-    run r = {.c = c, .name = name, .every = 1};
+    run r = {.c = c, .name = name};
     r.noise = given(&r, "noise");
     r.times = given(&r, "times");
     r.path = given(&r, "path");
@@ -123,7 +122,10 @@ static void finish_run(run *r, const sampler *kind, tensor *x) {
     r->s.noise = (noise_path){r->path ? draw_path : draw_given, r};
     r->s.watch = watch;
     r->s.watcher = r;
+    if (r->xs) r->every = (r->s.steps + r->xs->shape[0] - 1) / r->xs->shape[0]; /* long walks are thinned out */
     sampler_run(kind, &r->s, x);
+    double last = r->vp ? sqrt(vp_alpha_bar(r->s.sigmas[r->s.steps])) : 1;
+    for (int64_t i = 0; i < count(x); i++) f32(x)[i] = (float) ((double) f32(x)[i] * last);
     parity_out(r->c, under(r, "x"), x);
     if (r->xs) parity_out(r->c, under(r, "xs"), r->xs);
 }
@@ -173,7 +175,6 @@ static void run_lmnt(parity_case *c, config given_run, bool wavegrad) {
         n = 1000;
         betas = NEW_ARRAY(double, n);
         for (size_t i = 0; i < n; i++) betas[i] = 1e-6 + (0.01 - 1e-6) * (double) i / 999;
-        r.every = 50;
     } else {
         train = config_numbers(o, "noise_schedule", 10000, &trained);
         if (!trained) train = default_train, trained = 50;
@@ -203,12 +204,38 @@ static void run_lmnt(parity_case *c, config given_run, bool wavegrad) {
     if (parity_has_out(c, under(&r, told))) parity_out(c, under(&r, told), level);
 }
 
+/* AudioLDM's DDIM: every T / n-th step and one more; the last step ends at the first level of training. */
+static void run_ldm_ddim(parity_case *c, config given_run) {
+    run r = begin_run(c, config_need_string(given_run, "name"));
+    config o = config_get(given_run, "options");
+    int64_t T = config_int(o, "num_train_timesteps", 1000, 1, 10000),
+            every = T / config_need_int(given_run, "steps", 1, T);
+    double start = config_number(o, "beta_start", 0.0015, 0, 1), end = config_number(o, "beta_end", 0.0195, 0, 1);
+    double *bars = alpha_bars_of(betas_make(beta_schedule_find("scaled-linear"), (size_t) T, start, end), (size_t) T);
+    int64_t n = (T + every - 1) / every;
+    double *sigmas = NEW_ARRAY(double, n + 1);
+    tensor *times = tensor_new(I64, SHAPE(n)), *x = given(&r, "x");
+    if ((n - 1) * every + 1 >= T) fail(HISS_ERROR_ARGUMENT, "%s: the last step is beyond those of training", r.name);
+    for (int64_t i = 0; i < n; i++) {
+        ((int64_t *) times->data)[i] = i * every + 1;
+        sigmas[n - 1 - i] = vp_sigma(bars[i * every + 1]);
+    }
+    sigmas[n] = vp_sigma(bars[0]);
+    r.s = (sampling){.sigmas = sigmas, .steps = n, .options.eta = config_number(o, "eta", 0, 0, 10)};
+    r.vp = true;
+    double up = 1 / sqrt(vp_alpha_bar(sigmas[0]));
+    for (int64_t i = 0; i < count(x); i++) f32(x)[i] = (float) ((double) f32(x)[i] * up);
+    finish_run(&r, sampler_find("ddim"), x);
+    parity_out(c, under(&r, "timesteps"), times);
+}
+
 static void run_sampler(parity_case *c) {
     config runs = config_get(parity_config(c), "runs");
     for (size_t i = 0; i < config_count(runs); i++) {
         config one = config_at(runs, i);
         const char *kind = config_string(one, "sampler", "");
         if (!strcmp(kind, "diffwave") || !strcmp(kind, "wavegrad")) run_lmnt(c, one, kind[0] == 'w');
+        else if (!strcmp(kind, "ldm_ddim")) run_ldm_ddim(c, one);
         else if (starts_with(kind, "k_") || parity_has_in(c, format("%s.sigmas", config_need_string(one, "name"))))
             run_k(c, one);
         else fail(HISS_ERROR_ARGUMENT, "sampler %s is not there", kind);
