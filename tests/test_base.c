@@ -115,6 +115,23 @@ static void test_blocks_move_and_go(void **state) {
     scope_end();
 }
 
+static void test_merged_scopes_are_homes(void **state) {
+    (void) state;
+    size_t before = memory_in_use();
+    scope_begin();
+    scope *home = scope_begin();
+    copy_string("something to keep");
+    scope_end_merge();
+    scope *here = scope_switch(home);
+    assert_ptr_equal(scope_current(), here);
+    alloc(100000);
+    scope_switch(here);
+    char *moved = alloc(100000);
+    block_move(moved, home);
+    scope_end();
+    assert_int_equal(memory_in_use(), before);
+}
+
 static void test_memory_peak(void **state) {
     (void) state;
     memory_peak_reset();
@@ -191,16 +208,23 @@ static void test_errors_unwind(void **state) {
     assert_int_equal(closed[0], 0);
 }
 
-static void succeed(void *argument) { *(char **) argument = copy_string("kept"); }
+static void succeed(void *argument) {
+    *(char **) argument = copy_string("kept");
+    scope_end_merge();
+    scope_begin();
+    defer_number(1);
+}
 
 static void test_success_keeps(void **state) {
     (void) state;
     char *text = NULL;
     hiss_error error;
+    closings = 0;
     scope_begin();
     assert_true(try_run(succeed, &text, &error));
     assert_int_equal(error.code, HISS_OK);
     assert_string_equal(text, "kept");
+    assert_int_equal(closings, 1);
     scope_end();
 }
 
@@ -442,6 +466,7 @@ int main(void) {
         cmocka_unit_test(test_blocks_are_aligned_and_apart),
         cmocka_unit_test(test_scopes_free_and_defer),
         cmocka_unit_test(test_blocks_move_and_go),
+        cmocka_unit_test(test_merged_scopes_are_homes),
         cmocka_unit_test(test_memory_peak),
         cmocka_unit_test(test_scope_of_its_own),
         cmocka_unit_test(test_threads_leave_nothing),

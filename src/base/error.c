@@ -85,7 +85,7 @@ bool try_run(void (*body)(void *argument), void *argument, hiss_error *error) {
     }
     scope_begin();
     body(argument);
-    scope_end_merge();
+    scope_end();
     innermost = here.outer;
     if (error) *error = (hiss_error){.code = HISS_OK};
     return true;

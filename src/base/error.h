@@ -21,7 +21,8 @@ _Noreturn void fail(hiss_code code, const char *format, ...) PRINTF_LIKE(2, 3);
 _Noreturn void fail_errno(hiss_code code, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* Runs body(argument) in a scope of its own. False when it failed: then *error (may be NULL) says why, and everything
- * the body allocated or opened is gone. On success all that its scope still holds moves to the caller's scope. */
+ * the body allocated or opened is gone. That goes on success too: what shall stay, the body moves to the scope around
+ * (block_move), or all of it by scope_end_merge() and a new scope_begin(). */
 bool try_run(void (*body)(void *argument), void *argument, hiss_error *error);
 
 /* Raises again an error caught by try_run. */

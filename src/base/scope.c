@@ -54,6 +54,7 @@ typedef struct deferred {
 struct scope {
     scope *parent; /* current when this one was opened */
     scope *older;  /* opened before this one in its thread */
+    scope *merged; /* what it held went there, and what is put into it from now on goes there too */
     ring chunks;   /* the first of them holds this struct */
     ring blocks;
     uint8_t *at, *end; /* free part of the newest chunk */
@@ -307,10 +308,16 @@ scope *scope_current(void) {
 
 scope *scope_parent(const scope *s) { return s->parent; }
 
+/* The scope that stands for s: another one if s was merged while an object remembered it as its home. */
+static scope *standing(scope *s) {
+    while (s->merged) s = s->merged;
+    return s;
+}
+
 scope *scope_switch(scope *to) {
     scope *before = scope_current();
     require(to != NULL);
-    current = to;
+    current = standing(to);
     return before;
 }
 
@@ -340,6 +347,10 @@ void scope_end(void) {
 void scope_end_merge(void) {
     require(current && current == newest && current->parent);
     scope *s = scope_pop(), *into = s->parent;
+    if (s->at == (uint8_t *) (s + 1) && s->blocks.next == &s->blocks) { /* nothing was allocated: nothing to keep */
+        scope_destroy(s);
+        return;
+    }
     if (s->newest) {
         deferred *oldest = s->newest;
         while (oldest->older) oldest = oldest->older;
@@ -350,6 +361,7 @@ void scope_end_merge(void) {
         into->at = s->at;
         into->end = s->end;
     }
+    s->merged = into;
     ring_splice(&into->blocks, &s->blocks);
     ring_splice(&into->chunks, &s->chunks);
 }
@@ -433,6 +445,7 @@ static tag *tag_of(void *data) {
 
 void *block_move(void *data, scope *to) {
     tag *t = tag_of(data);
+    to = standing(to);
     if (t->size < SCOPE_LARGE) return memcpy(alloc_in(to, t->size), data, t->size);
     block *b = (block *) data - 1;
     ring_remove(&b->link);
@@ -471,12 +484,9 @@ char *format(const char *pattern, ...) {
     va_end(arguments);
     size_t size = length < 0 ? 1 : (size_t) length + 1;
     char *text = alloc(size);
-    if (length < 0)
-        text[0] = 0;
-    else if (size <= sizeof small)
-        memcpy(text, small, size);
-    else
-        vsnprintf(text, size, pattern, again);
+    if (length < 0) text[0] = 0;
+    else if (size <= sizeof small) memcpy(text, small, size);
+    else vsnprintf(text, size, pattern, again);
     va_end(again);
     return text;
 }

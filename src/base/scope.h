@@ -17,7 +17,8 @@ typedef struct scope scope;
 scope *scope_begin(void);
 /* Ends the current scope: runs its deferred calls, newest first, and frees what it holds. */
 void scope_end(void);
-/* Ends the current scope but hands all it holds (deferred calls too) to the scope around it. */
+/* Ends the current scope but hands all it holds (deferred calls too) to the scope around it, which from then on stands
+ * for it: an object made in it may go on using it as its home. */
 void scope_end_merge(void);
 /* The scope around s. */
 scope *scope_parent(const scope *s);

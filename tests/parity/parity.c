@@ -138,7 +138,6 @@ static void walk(const char *folder) {
     if (file_exists(path_join(folder, "case.json"))) {
         printf("%s\n", folder);
         hiss_error error;
-        scope_begin(); /* what a case leaves goes before the next one */
         if (try_run(run_case, (void *) folder, &error)) {
             printf("  passed\n");
             passed++;
@@ -146,7 +145,6 @@ static void walk(const char *folder) {
             printf("  FAILED: %s\n", error.message);
             failed++;
         }
-        scope_end();
         fflush(stdout);
         return;
     }
