@@ -217,14 +217,10 @@ static bool read_options(int argc, char **argv) {
                                             {0}};
     for (int o; (o = getopt_long(argc, argv, "p:t:r:jh", options, NULL)) != -1;) {
         if (o == 'p' && set_precision(optarg)) continue;
-        if (o == 't' && atoi(optarg) >= 0)
-            threads_set(atoi(optarg));
-        else if (o == 'r' && atoi(optarg) >= 1 && atoi(optarg) <= MOST_REPEATS)
-            settings.repeat = atoi(optarg);
-        else if (o == 'j')
-            settings.json = true;
-        else
-            return false;
+        if (o == 't' && atoi(optarg) >= 0) threads_set(atoi(optarg));
+        else if (o == 'r' && atoi(optarg) >= 1 && atoi(optarg) <= MOST_REPEATS) settings.repeat = atoi(optarg);
+        else if (o == 'j') settings.json = true;
+        else return false;
     }
     for (int i = optind; i < argc; i++)
         if (find_workload(argv[i]) < 0) return false;

@@ -121,8 +121,8 @@ hiss_audio *hiss_noise(const hiss_audio *sound, double alpha_bar, uint64_t seed,
 
 /* Trains as a recipe file says on a folder or manifest of recordings (NULL: the recipe's own), into a model folder; goes on
  * from its checkpoint if resume. SIGINT is not caught: see the command line. progress may be NULL. */
-bool hiss_train(const char *recipe, const char *data, const char *out, bool resume, hiss_progress progress, void *context,
-                hiss_error *error);
+bool hiss_train(const char *recipe, const char *data, const char *out, bool resume, hiss_progress progress,
+                void *context, hiss_error *error);
 
 #ifdef __cplusplus
 }

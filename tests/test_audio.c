@@ -14,9 +14,7 @@
 
 static char folder[] = "/tmp/hiss_test_audio_XXXXXX";
 
-static char *in_folder(const char *name) {
-    return path_join(folder, name);
-}
+static char *in_folder(const char *name) { return path_join(folder, name); }
 
 static audio *sine(double hz, double amplitude, double seconds, int channels, int rate) {
     audio *a = audio_new((int64_t) (seconds * rate), channels, rate);
@@ -59,8 +57,7 @@ static void test_round_trips(void **state) {
         audio_write(in_folder(forms[i].name), a, forms[i].encoding);
         const audio *b = audio_read(in_folder(forms[i].name));
         const double difference = largest_difference(a, b);
-        if (!(difference <= forms[i].tolerance))
-            print_error("%s: %g\n", forms[i].name, difference);
+        if (!(difference <= forms[i].tolerance)) print_error("%s: %g\n", forms[i].name, difference);
         assert_true(difference <= forms[i].tolerance);
         audio_write(in_folder("again.wav"), b, AUDIO_PCM24);
         if (forms[i].encoding == AUDIO_PCM24)
@@ -100,13 +97,9 @@ static void test_stream(void **state) {
     }
 }
 
-static void read_named(void *name) {
-    audio_read(in_folder(name));
-}
+static void read_named(void *name) { audio_read(in_folder(name)); }
 
-static void write_named(void *name) {
-    audio_write(in_folder(name), sine(100, 1, 0.1, 1, 8000), AUDIO_BY_NAME);
-}
+static void write_named(void *name) { audio_write(in_folder(name), sine(100, 1, 0.1, 1, 8000), AUDIO_BY_NAME); }
 
 static void write_nan(void *name) {
     audio *a = sine(100, 1, 0.1, 1, 8000);
@@ -114,13 +107,9 @@ static void write_nan(void *name) {
     audio_write(in_folder(name), a, AUDIO_BY_NAME);
 }
 
-static void write_nine_channels(void *name) {
-    audio_write(in_folder(name), sine(100, 1, 0.1, 9, 8000), AUDIO_BY_NAME);
-}
+static void write_nine_channels(void *name) { audio_write(in_folder(name), sine(100, 1, 0.1, 9, 8000), AUDIO_BY_NAME); }
 
-static void name_encoding(void *name) {
-    audio_encoding_named(name);
-}
+static void name_encoding(void *name) { audio_encoding_named(name); }
 
 static void test_bad_input(void **state) {
     (void) state;

@@ -31,7 +31,8 @@ static void slurp(const char *name, char *text, size_t size) {
 static outcome hiss(const char *words) {
     static char line[10000];
     static outcome o;
-    snprintf(line, sizeof line, "cd %s && M=%s/models && \"%s\" %s >out.txt 2>err.txt </dev/null", work, data, program, words);
+    snprintf(line, sizeof line, "cd %s && M=%s/models && \"%s\" %s >out.txt 2>err.txt </dev/null", work, data, program,
+             words);
     int status = system(line);
     assert_true(WIFEXITED(status));
     o.code = WEXITSTATUS(status);
@@ -43,8 +44,8 @@ static outcome hiss(const char *words) {
 static void expect(const char *words, int code, const char *said) {
     outcome o = hiss(words);
     if (o.code != code || (said && !strstr(code ? o.err : o.out, said))) {
-        print_error("hiss %s: exit %d, expected %d and '%s'\nstdout: %s\nstderr: %s\n", words, o.code, code, said ? said : "",
-                    o.out, o.err);
+        print_error("hiss %s: exit %d, expected %d and '%s'\nstdout: %s\nstderr: %s\n", words, o.code, code,
+                    said ? said : "", o.out, o.err);
         assert_true(0);
     }
     if (code && *o.out) fail_msg("hiss %s failed and still printed to stdout: %s", words, o.out);
@@ -86,7 +87,8 @@ static void write_wav(const char *name, int rate, int channels, int frames) {
     snprintf(path, sizeof path, "%s/%s", work, name);
     FILE *f = fopen(path, "wb");
     assert_non_null(f);
-    uint32_t bytes = (uint32_t) (frames * channels * 2), head[11] = {0x46464952, 36 + bytes, 0x45564157, 0x20746d66, 16};
+    uint32_t bytes = (uint32_t) (frames * channels * 2),
+             head[11] = {0x46464952, 36 + bytes, 0x45564157, 0x20746d66, 16};
     head[5] = 1 | (uint32_t) channels << 16;
     head[6] = (uint32_t) rate;
     head[7] = (uint32_t) (rate * channels * 2);
@@ -122,7 +124,8 @@ static int tear_down(void **state) {
 
 /* --- tests --- */
 
-static const char *const COMMANDS[] = {"generate", "vocode", "mel", "noise", "info", "convert", "classes", "train", "help"};
+static const char *const COMMANDS[] = {"generate", "vocode",  "mel",   "noise", "info",
+                                       "convert",  "classes", "train", "help"};
 enum { COMMAND_COUNT = sizeof COMMANDS / sizeof *COMMANDS };
 
 static void test_help(void **state) {
@@ -183,12 +186,14 @@ static void test_bad_files(void **state) {
     assert_int_equal(WEXITSTATUS(system(line)), 1);
 }
 
-static const char *const SAMPLER_NAMES[] = {"paper", "ddpm", "ddim", "euler", "euler-ancestral", "heun", "dpm-2", "lms",
-                                            "dpm-2-ancestral", "dpmpp-2s-a", "dpmpp-sde", "dpmpp-2m", "dpmpp-2m-sde", "dpmpp-3m-sde", "unipc", NULL};
+static const char *const SAMPLER_NAMES[] = {
+    "paper",           "ddpm",       "ddim",      "euler",    "euler-ancestral", "heun",         "dpm-2", "lms",
+    "dpm-2-ancestral", "dpmpp-2s-a", "dpmpp-sde", "dpmpp-2m", "dpmpp-2m-sde",    "dpmpp-3m-sde", "unipc", NULL};
 
 static void test_seeds(void **state) {
     (void) state;
-    expect("generate -q --model $M/classes --class snare -n 3 --seed 5 --seconds 0.1 -o many/", 0, "many/snare-001.wav");
+    expect("generate -q --model $M/classes --class snare -n 3 --seed 5 --seconds 0.1 -o many/", 0,
+           "many/snare-001.wav");
     expect("generate -q --model $M/classes --class SNARE --seed 6 --seconds 0.1 -o one.wav", 0, "one.wav");
     same_files("many/snare-001.wav", "one.wav", true);
     expect("generate -q --model $M/classes --class 1 --seed 6 --seconds 0.1 --threads 1 -o thread.wav", 0, NULL);
@@ -204,7 +209,8 @@ static void test_seeds(void **state) {
     same_files("torch/snare-001.wav", "torch.wav", true);
     for (const char *const *name = SAMPLER_NAMES; *name; name++) {
         char words[200];
-        snprintf(words, sizeof words, "generate -q --model $M/diffwave --seconds 0.02 --steps 5 --sampler %s -o s.wav", *name);
+        snprintf(words, sizeof words, "generate -q --model $M/diffwave --seconds 0.02 --steps 5 --sampler %s -o s.wav",
+                 *name);
         expect(words, 0, NULL);
     }
     expect("generate -q --model $M/diffwave --seed 1 --seconds 0.3 --sampler ddim --steps 4 -p -o d.flac", 0, "d.png");
@@ -271,8 +277,8 @@ static void test_convert(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_help), cmocka_unit_test(test_usage_errors), cmocka_unit_test(test_bad_files),
-        cmocka_unit_test(test_seeds), cmocka_unit_test(test_vocode),      cmocka_unit_test(test_json),
+        cmocka_unit_test(test_help),    cmocka_unit_test(test_usage_errors), cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_seeds),   cmocka_unit_test(test_vocode),       cmocka_unit_test(test_json),
         cmocka_unit_test(test_convert),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

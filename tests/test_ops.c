@@ -97,8 +97,7 @@ static double slope_along(const operation *o, tensor **in, int which, const tens
         tensor *moved[MOST_INPUTS];
         memcpy(moved, in, sizeof moved);
         moved[which] = tensor_to_f32(in[which]);
-        for (int64_t i = 0; i < count(direction); i++)
-            f32(moved[which])[i] += (s ? h : -h) * f32(direction)[i];
+        for (int64_t i = 0; i < count(direction); i++) f32(moved[which])[i] += (s ? h : -h) * f32(direction)[i];
         side[s] = loss_of(o->call(moved), target);
     }
     return (side[1] - side[0]) / (2 * (double) h);
@@ -122,11 +121,10 @@ static void check_operation(const operation *o) {
             got += (double) gradient[k] * f32(direction)[k];
             size += fabs((double) gradient[k] * f32(direction)[k]);
         }
-        if (!(fabs(got - expected) <= 2e-3 * size + 1e-5))
-            {
-                print_error("%s, input %d: slope %g, expected %g\n", o->name, i, got, expected);
-                assert_true(false);
-            }
+        if (!(fabs(got - expected) <= 2e-3 * size + 1e-5)) {
+            print_error("%s, input %d: slope %g, expected %g\n", o->name, i, got, expected);
+            assert_true(false);
+        }
     }
     scope_end();
 }

@@ -14,9 +14,7 @@
 
 static char folder[] = "/tmp/hiss_test_picture_XXXXXX";
 
-static char *in_folder(const char *name) {
-    return path_join(folder, name);
-}
+static char *in_folder(const char *name) { return path_join(folder, name); }
 
 static audio *tone(int64_t frames, int channels, int rate, double amplitude) {
     audio *a = audio_new(frames, channels, rate);

@@ -19,13 +19,9 @@ static double relative_error(const float *got, const float *expected, int64_t n)
     return sqrt(difference / (size > 0 ? size : 1));
 }
 
-static store *open_case(const char *name) {
-    return store_open(format(TEST_DATA "/signal/%s/io.safetensors", name));
-}
+static store *open_case(const char *name) { return store_open(format(TEST_DATA "/signal/%s/io.safetensors", name)); }
 
-static tensor *read_f32(const store *s, const char *name) {
-    return tensor_to_f32(store_read(s, name));
-}
+static tensor *read_f32(const store *s, const char *name) { return tensor_to_f32(store_read(s, name)); }
 
 static void check_mel(const char *folder, const char *front, double tolerance) {
     scope_begin();
@@ -40,8 +36,7 @@ static void check_mel(const char *folder, const char *front, double tolerance) {
     for (int64_t m = 0; m < bands; m++)
         for (int64_t i = 0; i < frames; i++) turned[m * frames + i] = f32(got)[i * bands + m];
     const double error = relative_error(turned, f32(expected), count(got));
-    if (!(error <= tolerance))
-        print_error("%s: %g\n", folder, error);
+    if (!(error <= tolerance)) print_error("%s: %g\n", folder, error);
     assert_true(error <= tolerance);
     scope_end();
 }
@@ -117,8 +112,7 @@ static void check_inverse(const store *s, int i, const tensor *spectrum, const c
     const tensor *got = stft_inverse(&transforms[i].shape, spectrum, samples < 0 ? -1 : n);
     assert_int_equal(count(got), n);
     const double error = relative_error(f32(got), f32(expected) + batch * n, n);
-    if (!(error <= 1e-5))
-        print_error("%s %d: %g\n", name, i, error);
+    if (!(error <= 1e-5)) print_error("%s %d: %g\n", name, i, error);
     assert_true(error <= 1e-5);
 }
 
@@ -138,8 +132,7 @@ static void test_stft(void **state) {
             const tensor *wanted = turn_spectrum(&half, 1 / transforms[i].scale);
             assert_int_equal(count(got), count(wanted));
             assert_true(relative_error(f32(got), f32(wanted), size) <= 1e-5);
-            if (i != 3)
-                check_inverse(s, i, got, "back", 0, b);
+            if (i != 3) check_inverse(s, i, got, "back", 0, b);
         }
         if (i != 3) { /* a Hann window that is not padded leaves its first sample under no window */
             const tensor *any = turn_spectrum(read_f32(s, format("in.spectrum_%d", i)), 1 / transforms[i].scale);
@@ -163,8 +156,7 @@ static void test_short_sounds(void **state) {
             const tensor *mel = mel_compute(&f, sound, lengths[i]);
             assert_int_equal(mel->shape[0], mel_frames(&f, lengths[i]));
             assert_true(mel->shape[0] >= 1);
-            if (f.stft.padding == STFT_CENTRED)
-                assert_int_equal(mel->shape[0], 1 + lengths[i] / f.stft.hop);
+            if (f.stft.padding == STFT_CENTRED) assert_int_equal(mel->shape[0], 1 + lengths[i] / f.stft.hop);
             for (int64_t k = 0; k < count(mel); k++) assert_true(isfinite(f32(mel)[k]));
             scope_end();
         }
@@ -197,9 +189,7 @@ static void bad_shape(void *argument) {
     stft(s, sound, 8);
 }
 
-static void bad_bands(void *argument) {
-    mel_bank_new(MEL_HTK, false, 16000, 512, *(int *) argument, 0, 8000);
-}
+static void bad_bands(void *argument) { mel_bank_new(MEL_HTK, false, 16000, 512, *(int *) argument, 0, 8000); }
 
 static void test_bad_settings(void **state) {
     (void) state;

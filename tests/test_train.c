@@ -139,10 +139,8 @@ static void check_updates(bool decoupled, double decay, double clip) {
             }
         double g = sin(7.0 + step * 13), scale = clip > 0 ? clip / (sqrt(sum) + 1e-6) : 1;
         if (scale < 1) g *= scale;
-        if (decoupled)
-            w *= 1 - rate * decay;
-        else
-            g += decay * w;
+        if (decoupled) w *= 1 - rate * decay;
+        else g += decay * w;
         m = 0.9 * m + 0.1 * g;
         v = 0.999 * v + 0.001 * g * g;
         w -= rate / (1 - pow(0.9, step)) * m / (sqrt(v) / sqrt(1 - pow(0.999, step)) + 1e-8);

@@ -55,15 +55,15 @@ typedef struct {
 
 static void put(track *t, int byte) {
     if (t->length == t->room && !(t->bytes = realloc(t->bytes, t->room = t->room * 2 + 4096))) die("memory", "MIDI");
-    t->bytes[t->length++] = (uint8_t)byte;
+    t->bytes[t->length++] = (uint8_t) byte;
 }
 
 static void put_event(track *t, long when, int status, int first, int second) {
     long wait = when - t->now;
     t->now = when;
     for (int shift = 21; shift > 0; shift -= 7)
-        if (wait >> shift) put(t, (int)(wait >> shift & 127) | 128);
-    put(t, (int)(wait & 127));
+        if (wait >> shift) put(t, (int) (wait >> shift & 127) | 128);
+    put(t, (int) (wait & 127));
     put(t, status);
     put(t, first);
     if (second >= 0) put(t, second);
@@ -89,13 +89,34 @@ static void write_midi(const char *plan, const char *path) {
     track t = {0};
     const uint8_t tempo[] = {0, 0xFF, 0x51, 3, 0x0F, 0x42, 0x40}, end[] = {0, 0xFF, 0x2F, 0};
     for (size_t i = 0; i < sizeof tempo; i++) put(&t, tempo[i]);
-    for (size_t i = 0; i < n; i++) put_hit(&t, (long)i * 1500, hits[i]);
-    put_event(&t, (long)n * 1500, control, 120, 0);
+    for (size_t i = 0; i < n; i++) put_hit(&t, (long) i * 1500, hits[i]);
+    put_event(&t, (long) n * 1500, control, 120, 0);
     for (size_t i = 0; i < sizeof end; i++) put(&t, end[i]);
-    uint8_t head[] = {'M', 'T', 'h', 'd', 0, 0, 0, 6, 0, 0, 0, 1, 1000 >> 8, 1000 & 255, 'M', 'T', 'r', 'k', (uint8_t)(t.length >> 24),
-                      (uint8_t)(t.length >> 16), (uint8_t)(t.length >> 8), (uint8_t)t.length};
+    uint8_t head[] = {'M',
+                      'T',
+                      'h',
+                      'd',
+                      0,
+                      0,
+                      0,
+                      6,
+                      0,
+                      0,
+                      0,
+                      1,
+                      1000 >> 8,
+                      1000 & 255,
+                      'M',
+                      'T',
+                      'r',
+                      'k',
+                      (uint8_t) (t.length >> 24),
+                      (uint8_t) (t.length >> 16),
+                      (uint8_t) (t.length >> 8),
+                      (uint8_t) t.length};
     FILE *file = fopen(path, "wb");
-    if (!file || fwrite(head, 1, sizeof head, file) != sizeof head || fwrite(t.bytes, 1, t.length, file) != t.length || fclose(file))
+    if (!file || fwrite(head, 1, sizeof head, file) != sizeof head || fwrite(t.bytes, 1, t.length, file) != t.length ||
+        fclose(file))
         die("cannot write", path);
 }
 
@@ -108,11 +129,11 @@ static size_t clean(float *x, size_t n, int hz) {
     float peak = 0;
     for (size_t i = 0; i < n; i++) mean += x[i];
     for (size_t i = 0; i < n; i++) {
-        x[i] -= (float)(mean / (double)n);
+        x[i] -= (float) (mean / (double) n);
         if (fabsf(x[i]) > peak) peak = fabsf(x[i]);
     }
     if (!(peak > 1e-3f)) return 0;
-    size_t first = 0, last = n, before = (size_t)hz / 1000, longest = (size_t)((double)clip_longest * hz / rate);
+    size_t first = 0, last = n, before = (size_t) hz / 1000, longest = (size_t) ((double) clip_longest * hz / rate);
     while (fabsf(x[first]) < 0.01f * peak) first++;
     first = first > before ? first - before : 0;
     if (last > first + longest) last = first + longest;
@@ -121,29 +142,29 @@ static size_t clean(float *x, size_t n, int hz) {
     memmove(x, x + first, length * sizeof *x);
     for (size_t i = 0; i < length; i++) {
         x[i] *= 0.95f / peak;
-        if (i + fade >= length) x[i] *= 0.5f + 0.5f * cosf(3.14159265f * (float)(i + fade - length) / (float)fade);
+        if (i + fade >= length) x[i] *= 0.5f + 0.5f * cosf(3.14159265f * (float) (i + fade - length) / (float) fade);
     }
     return length;
 }
 
 static int write_clip(float *x, size_t n, int hz, const char *path) {
     size_t length = clean(x, n, hz);
-    if (length < (size_t)hz / 100) return 0;
+    if (length < (size_t) hz / 100) return 0;
     SF_INFO info = {.samplerate = hz, .channels = 1, .format = SF_FORMAT_FLAC | SF_FORMAT_PCM_16};
     SNDFILE *file = sf_open(path, SFM_WRITE, &info);
-    if (!file || sf_writef_float(file, x, (sf_count_t)length) != (sf_count_t)length) die("cannot write", path);
+    if (!file || sf_writef_float(file, x, (sf_count_t) length) != (sf_count_t) length) die("cannot write", path);
     sf_close(file);
     return 1;
 }
 
 /* Frames mixed to mono; the number read. */
 static size_t read_mono(SNDFILE *file, int channels, float *out, size_t n) {
-    float *frames = get(n * (size_t)channels * sizeof *frames);
-    size_t got = (size_t)sf_readf_float(file, frames, (sf_count_t)n);
+    float *frames = get(n * (size_t) channels * sizeof *frames);
+    size_t got = (size_t) sf_readf_float(file, frames, (sf_count_t) n);
     for (size_t i = 0; i < got; i++) {
         float sum = 0;
-        for (int c = 0; c < channels; c++) sum += frames[i * (size_t)channels + (size_t)c];
-        out[i] = sum / (float)channels;
+        for (int c = 0; c < channels; c++) sum += frames[i * (size_t) channels + (size_t) c];
+        out[i] = sum / (float) channels;
     }
     free(frames);
     return got;
@@ -159,10 +180,8 @@ static void cut(const char *plan, const char *rendering, const char *folder) {
     for (size_t i = 0; i < n && read_mono(file, info.channels, x, slot) == slot; i++) {
         char path[600];
         snprintf(path, sizeof path, "%s/%s", folder, hits[i].file);
-        if (write_clip(x + 2205, slot - 4410, rate, path))
-            written++;
-        else
-            fprintf(stderr, "hits: %s is silent: left out\n", hits[i].file);
+        if (write_clip(x + 2205, slot - 4410, rate, path)) written++;
+        else fprintf(stderr, "hits: %s is silent: left out\n", hits[i].file);
     }
     sf_close(file);
     fprintf(stderr, "hits: %zu of %zu hits written\n", written, n);
@@ -172,10 +191,10 @@ static void clip(const char *in, const char *out, int cents) {
     SF_INFO info = {0};
     SNDFILE *file = sf_open(in, SFM_READ, &info);
     if (!file || info.frames < 100 || info.frames > 60 * 192000) die("cannot use", in);
-    float *x = get((size_t)info.frames * sizeof *x);
-    size_t n = read_mono(file, info.channels, x, (size_t)info.frames);
+    float *x = get((size_t) info.frames * sizeof *x);
+    size_t n = read_mono(file, info.channels, x, (size_t) info.frames);
     sf_close(file);
-    if (!write_clip(x, n, (int)lrint(info.samplerate * exp2(cents / 1200.0)), out)) die("silent", in);
+    if (!write_clip(x, n, (int) lrint(info.samplerate * exp2(cents / 1200.0)), out)) die("silent", in);
 }
 
 /* --- takes: hits whose first 0.1 s agree (correlation over 0.9 at some small shift), or that share family and key --- */
@@ -190,7 +209,7 @@ typedef struct {
 
 static int same_take(const sound *a, const sound *b) {
     double aa = 0;
-    for (int i = 0; i < compared; i++) aa += (double)a->x[i + shift] * a->x[i + shift];
+    for (int i = 0; i < compared; i++) aa += (double) a->x[i + shift] * a->x[i + shift];
     for (int s = 0; s <= 2 * shift; s++) {
         float ab = 0, bb = 0;
         for (int i = 0; i < compared; i++) ab += a->x[i + shift] * b->x[i + s], bb += b->x[i + s] * b->x[i + s];

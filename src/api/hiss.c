@@ -105,12 +105,15 @@ static void read_body(void *argument) {
     set_audio(c, audio_read(c->path));
 }
 
-hiss_audio *hiss_read(const char *path, hiss_error *error) { return hand_out_audio(read_body, &(call){.path = path}, error); }
+hiss_audio *hiss_read(const char *path, hiss_error *error) {
+    return hand_out_audio(read_body, &(call){.path = path}, error);
+}
 
 static void write_body(void *argument) {
     call *c = argument;
     audio a = as_audio(c->sound);
-    if (c->bits != 16 && c->bits != 24 && c->bits != 32) fail(HISS_ERROR_ARGUMENT, "%d bits: give 16, 24 or 32", c->bits);
+    if (c->bits != 16 && c->bits != 24 && c->bits != 32)
+        fail(HISS_ERROR_ARGUMENT, "%d bits: give 16, 24 or 32", c->bits);
     audio_write(c->path, &a, c->bits == 16 ? AUDIO_PCM16 : c->bits == 24 ? AUDIO_PCM24 : AUDIO_FLOAT);
 }
 

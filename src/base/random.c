@@ -29,7 +29,8 @@ void random_words(random_key key, uint64_t block, uint32_t out[4]) {
 
 random_key random_child(random_key key, uint64_t index) {
     uint32_t words[4];
-    random_words((random_key){key.seed ^ 0x6A09E667F3BCC909u, key.stream}, index, words); /* apart from the values drawn */
+    random_words((random_key){key.seed ^ 0x6A09E667F3BCC909u, key.stream}, index,
+                 words); /* apart from the values drawn */
     return (random_key){(uint64_t) words[1] << 32 | words[0], (uint64_t) words[3] << 32 | words[2]};
 }
 

@@ -27,6 +27,7 @@ const command COMMAND_CLASSES = {
     .takes = TAKES,
     .needs = {OPTS},
     .notes = "Without a model: that of models/drums.",
-    .examples = {{"by name", "hiss classes models/drums"}, {"for a script", "hiss classes --model models/drums --json"}},
+    .examples = {{"by name", "hiss classes models/drums"},
+                 {"for a script", "hiss classes --model models/drums --json"}},
     .run = run,
 };

@@ -16,7 +16,8 @@ static bool is_real(dtype t) { return t == F32 || t == BF16 || t == F16 || t == 
 static json_t *metadata_of(config settings, const system_row *row) {
     json_t *metadata = json_make_object();
     if (row) json_object_set_new(metadata, "system", json_string(row->name));
-    if (json_object_size(settings.value)) json_object_set_new(metadata, "config", json_string(json_text(settings.value)));
+    if (json_object_size(settings.value))
+        json_object_set_new(metadata, "config", json_string(json_text(settings.value)));
     return metadata;
 }
 

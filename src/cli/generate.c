@@ -1,8 +1,8 @@
 /* hiss generate: sounds from noise. */
+#include "base/json.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/request.h"
-#include "base/json.h"
 
 typedef struct {
     const arguments *a;
@@ -31,8 +31,8 @@ static void run(const arguments *a) {
     say_json(a, result);
 }
 
-static const option_id TAKES[] = {OPT_MODEL, OPT_OUT, OPT_SECONDS, OPT_COUNT, SAMPLING_OPTIONS, OPT_BITS, OPT_PICTURE,
-                                  OPT_PRECISION, COMMON_OPTIONS, OPTS};
+static const option_id TAKES[] = {OPT_MODEL, OPT_OUT,     OPT_SECONDS,   OPT_COUNT,      SAMPLING_OPTIONS,
+                                  OPT_BITS,  OPT_PICTURE, OPT_PRECISION, COMMON_OPTIONS, OPTS};
 
 const command COMMAND_GENERATE = {
     .name = "generate",

@@ -158,7 +158,8 @@ static const char *choice_words(const option *o) {
 
 static void print_bash(void) {
     printf("_hiss() {\n  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n  COMPREPLY=()\n");
-    printf("  if [ \"$COMP_CWORD\" = 1 ]; then\n    COMPREPLY=($(compgen -W '%s --help --version' -- \"$word\")); return\n  fi\n",
+    printf("  if [ \"$COMP_CWORD\" = 1 ]; then\n    COMPREPLY=($(compgen -W '%s --help --version' -- \"$word\")); "
+           "return\n  fi\n",
            command_names());
     printf("  case $before in\n");
     for (int i = 0; i < OPTS; i++)
@@ -180,7 +181,8 @@ static const char *quoted(const char *s) {
 }
 
 static void print_zsh(void) {
-    printf("#compdef hiss\n_hiss() {\n  if (( CURRENT == 2 )); then\n    compadd %s --help --version; return\n  fi\n  case $words[2] in\n",
+    printf("#compdef hiss\n_hiss() {\n  if (( CURRENT == 2 )); then\n    compadd %s --help --version; return\n  fi\n  "
+           "case $words[2] in\n",
            command_names());
     for (const command *const *i = COMMANDS; *i; i++) {
         printf("  %s) _arguments '*:file:_files'", (*i)->name);

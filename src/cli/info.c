@@ -34,8 +34,8 @@ static void open_model(void *context) {
 static char *setting_text(const json_t *value) {
     size_t n = json_array_size(value);
     if (n > 8)
-        return format("[%s, %s, ... %s] (%zu)", json_text(json_array_get(value, 0)), json_text(json_array_get(value, 1)),
-                      json_text(json_array_get(value, n - 1)), n);
+        return format("[%s, %s, ... %s] (%zu)", json_text(json_array_get(value, 0)),
+                      json_text(json_array_get(value, 1)), json_text(json_array_get(value, n - 1)), n);
     return json_text(value);
 }
 
@@ -70,7 +70,8 @@ static void tell_fit(const arguments *a, const char *path, json_t *result) {
         return;
     }
     say(a, "sound: %d Hz, %s; %zu noise levels in training, %zu by default", o.m->rate,
-        o.m->mels ? format("from mel spectrograms of %lld bands, %lld samples a frame", (long long) o.m->mels, (long long) o.m->hop)
+        o.m->mels          ? format("from mel spectrograms of %lld bands, %lld samples a frame", (long long) o.m->mels,
+                                    (long long) o.m->hop)
         : o.m->class_count ? format("%lld classes", (long long) o.m->class_count)
                            : "unconditional",
         o.m->beta_count, o.m->fast_count);

@@ -19,13 +19,15 @@ static void run(const arguments *a) {
     static const char *const EXTENSIONS[] = {".npy", ".safetensors", NULL};
     const char *in = a->names[0], *out = text(a, OPT_OUT);
     check_result_path(out, EXTENSIONS);
-    mel_front front = text(a, OPT_MODEL) ? model_front(model_open(text(a, OPT_MODEL))) : mel_front_named(text(a, OPT_FRONT));
+    mel_front front =
+        text(a, OPT_MODEL) ? model_front(model_open(text(a, OPT_MODEL))) : mel_front_named(text(a, OPT_FRONT));
     prepare(a);
     tensor *mel = bands_first(mel_of(&front, audio_read(in)));
     const char *path = result_path(out, path_stem(in), 0, 1, ".npy");
     if (!strcmp(path_extension(path), ".npy")) npy_write(path, mel);
     else safetensors_write(path, &(named_tensor){"mel", mel}, 1, NULL);
-    say(a, "%s  %s: %s at %d Hz, %d samples a frame", path, shape_text(shape_of(mel)), front.name, front.rate, front.stft.hop);
+    say(a, "%s  %s: %s at %d Hz, %d samples a frame", path, shape_text(shape_of(mel)), front.name, front.rate,
+        front.stft.hop);
     json_t *result = json_make_object();
     json_object_set_new(result, "path", json_string(path));
     json_object_set_new(result, "bands", json_integer(mel->shape[0]));

@@ -23,9 +23,7 @@ static double power(const audio *a) {
 }
 
 /* Signal over noise in dB: infinite for the clean sound. */
-static double snr(double signal, double alpha_bar) {
-    return 10 * log10(alpha_bar * signal / (1 - alpha_bar));
-}
+static double snr(double signal, double alpha_bar) { return 10 * log10(alpha_bar * signal / (1 - alpha_bar)); }
 
 static const char *snr_words(double decibel) {
     return isinf(decibel) && decibel > 0 ? "clean" : isinf(decibel) ? "silence" : format("%.1f dB", decibel);
@@ -95,7 +93,8 @@ const command COMMAND_NOISE = {
     .names_most = 1,
     .takes = TAKES,
     .needs = {OPT_OUT, OPTS},
-    .notes = "Writes one sound a level and one picture of them side by side with the signal-to-noise ratio in dB. Channels are "
+    .notes = "Writes one sound a level and one picture of them side by side with the signal-to-noise ratio in dB. "
+             "Channels are "
              "mixed to one. Without --model the noise schedule is DiffWave's.",
     .examples = {{"by a model's noise schedule", "hiss noise snare.wav --model models/drums -o steps/"},
                  {"at chosen levels", "hiss noise snare.wav --levels 0,0.3,0.6,0.9 -o steps/"}},

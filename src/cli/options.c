@@ -46,8 +46,10 @@ const option OPTION_TABLE[OPTS] = {
                   "folder of recordings (sub-folders are classes), or a .tsv or .jsonl manifest", NULL},
     [OPT_MINUTES] = {"minutes", 0, KIND_NUMBER, "MINUTES", "min", 0.001, 1e6, NULL,
                      "stop, saved, after this long; default: the recipe's", NULL},
-    [OPT_RESUME] = {"resume", 0, KIND_FLAG, NULL, NULL, 0, 0, NULL, "go on from the checkpoint in the output folder", NULL},
-    [OPT_BITS] = {"bits", 0, KIND_CHOICE, "BITS", NULL, 0, 0, "16", "sample format of WAV and FLAC files", choices_bits},
+    [OPT_RESUME] = {"resume", 0, KIND_FLAG, NULL, NULL, 0, 0, NULL, "go on from the checkpoint in the output folder",
+                    NULL},
+    [OPT_BITS] = {"bits", 0, KIND_CHOICE, "BITS", NULL, 0, 0, "16", "sample format of WAV and FLAC files",
+                  choices_bits},
     [OPT_PICTURE] = {"picture", 'p', KIND_FLAG, NULL, NULL, 0, 0, NULL,
                      "also write a picture beside the sound: waveform over mel spectrogram", NULL},
     [OPT_PRECISION] = {"precision", 0, KIND_CHOICE, "NAME", NULL, 0, 0, "auto",
@@ -57,7 +59,8 @@ const option OPTION_TABLE[OPTS] = {
     [OPT_COMPLETION] = {"completion", 0, KIND_CHOICE, "SHELL", NULL, 0, 0, NULL, "print a completion script",
                         choices_shell},
     [OPT_JSON] = {"json", 0, KIND_FLAG, NULL, NULL, 0, 0, NULL, "results as JSON on standard output", NULL},
-    [OPT_QUIET] = {"quiet", 'q', KIND_FLAG, NULL, NULL, 0, 0, NULL, "no progress, no warnings; only results and errors", NULL},
+    [OPT_QUIET] = {"quiet", 'q', KIND_FLAG, NULL, NULL, 0, 0, NULL, "no progress, no warnings; only results and errors",
+                   NULL},
     [OPT_HELP] = {"help", 'h', KIND_FLAG, NULL, NULL, 0, 0, NULL, "this help", NULL},
 };
 
@@ -143,8 +146,7 @@ typedef struct {
 } line;
 
 static const char *next_value(line *l, const option *o) {
-    if (l->at + 1 >= l->argc)
-        fail(HISS_ERROR_ARGUMENT, "--%s needs a value: --%s %s", o->name, o->name, o->value);
+    if (l->at + 1 >= l->argc) fail(HISS_ERROR_ARGUMENT, "--%s needs a value: --%s %s", o->name, o->name, o->value);
     return l->argv[++l->at];
 }
 

@@ -46,9 +46,9 @@ typedef struct {
     const char *name; /* without the dashes */
     char letter;      /* 0: none */
     option_kind kind;
-    const char *value; /* what stands for the value in the help: "FILE", "SECONDS" */
-    const char *unit;  /* "s", "dB"; NULL: none */
-    double low, high;  /* of numbers */
+    const char *value;     /* what stands for the value in the help: "FILE", "SECONDS" */
+    const char *unit;      /* "s", "dB"; NULL: none */
+    double low, high;      /* of numbers */
     const char *otherwise; /* the default as a user would type it; NULL: none, or told by the model */
     const char *help;
     const char *const *(*choices)(void); /* of KIND_CHOICE: NULL-terminated names */
@@ -68,12 +68,12 @@ typedef struct {
 
 typedef struct command {
     const char *name, *summary;
-    const char *names;            /* of the arguments: "IN.wav", "" */
+    const char *names; /* of the arguments: "IN.wav", "" */
     size_t names_least, names_most;
-    const option_id *takes;       /* ended by OPTS */
-    option_id needs[3];           /* that must be given; ended by OPTS */
-    const char *examples[2][2];   /* what it does, the line */
-    const char *notes;            /* a paragraph for the help, or NULL */
+    const option_id *takes;     /* ended by OPTS */
+    option_id needs[3];         /* that must be given; ended by OPTS */
+    const char *examples[2][2]; /* what it does, the line */
+    const char *notes;          /* a paragraph for the help, or NULL */
     void (*run)(const arguments *a);
 } command;
 

@@ -46,7 +46,8 @@ static int draw(void *context, const char *what, int64_t done, int64_t total) {
     meter *m = context;
     double seconds = now() - m->begin, left = done > 0 ? seconds * (double) (total - done) / (double) done : 0;
     if (m->terminal) {
-        fprintf(stderr, "\r%s %lld/%lld  %.1f s, %.0f s left \033[K", what, (long long) done, (long long) total, seconds, left);
+        fprintf(stderr, "\r%s %lld/%lld  %.1f s, %.0f s left \033[K", what, (long long) done, (long long) total,
+                seconds, left);
         m->drawn = true;
     } else if (now() - m->last >= PLAIN_LINE_SECONDS) {
         fprintf(stderr, "%s %lld/%lld, %.0f s left\n", what, (long long) done, (long long) total, left);
@@ -107,7 +108,8 @@ void check_result_path(const char *out, const char *const *extensions) {
 
 const char *result_path(const char *out, const char *stem, int64_t i, int64_t count, const char *extension) {
     if (means_folder(out)) {
-        const char *name = count > 1 ? format("%s-%03lld%s", stem, (long long) i, extension) : format("%s%s", stem, extension);
+        const char *name =
+            count > 1 ? format("%s-%03lld%s", stem, (long long) i, extension) : format("%s%s", stem, extension);
         return path_join(out, name);
     }
     if (count == 1) return out;

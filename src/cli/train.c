@@ -62,8 +62,8 @@ static void run(const arguments *a) {
     say_json(a, result);
 }
 
-static const option_id TAKES[] = {OPT_RECIPE, OPT_DATA, OPT_OUT, OPT_RESUME, OPT_STEPS, OPT_MINUTES, OPT_SEED, OPT_PRECISION,
-                                  OPT_THREADS, OPT_JSON, OPT_QUIET, OPT_HELP, OPTS};
+static const option_id TAKES[] = {OPT_RECIPE,    OPT_DATA,    OPT_OUT,  OPT_RESUME, OPT_STEPS, OPT_MINUTES, OPT_SEED,
+                                  OPT_PRECISION, OPT_THREADS, OPT_JSON, OPT_QUIET,  OPT_HELP,  OPTS};
 
 const command COMMAND_TRAIN = {
     .name = "train",
@@ -71,7 +71,8 @@ const command COMMAND_TRAIN = {
     .names = "",
     .takes = TAKES,
     .needs = {OPT_RECIPE, OPT_OUT, OPTS},
-    .notes = "The output folder can be given to hiss generate at any moment. Ctrl-C saves and stops; --resume goes on as if it "
+    .notes = "The output folder can be given to hiss generate at any moment. Ctrl-C saves and stops; --resume goes on "
+             "as if it "
              "had never stopped. A recording that cannot be read is named and skipped.",
     .examples = {{"a model of drum hits", "hiss train --recipe recipes/drums.json --data hits/ -o model/"},
                  {"go on for half an hour", "hiss train --recipe recipes/drums.json -o model/ --resume --minutes 30"}},

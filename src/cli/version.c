@@ -12,7 +12,8 @@
 
 const char *version_kernels(void) {
     const dnnl_version_t *v = dnnl_version();
-    return format("oneDNN %d.%d.%d, matrix operands %s", v->major, v->minor, v->patch, operands() == BF16 ? "bf16" : "f32");
+    return format("oneDNN %d.%d.%d, matrix operands %s", v->major, v->minor, v->patch,
+                  operands() == BF16 ? "bf16" : "f32");
 }
 
 const char *version_library(size_t index) {

@@ -35,8 +35,8 @@ static void run(const arguments *a) {
     say_json(a, result);
 }
 
-static const option_id TAKES[] = {OPT_MODEL, OPT_OUT, SAMPLING_OPTIONS, OPT_BITS, OPT_PICTURE, OPT_PRECISION,
-                                  COMMON_OPTIONS, OPTS};
+static const option_id TAKES[] = {OPT_MODEL,   OPT_OUT,       SAMPLING_OPTIONS, OPT_BITS,
+                                  OPT_PICTURE, OPT_PRECISION, COMMON_OPTIONS,   OPTS};
 
 const command COMMAND_VOCODE = {
     .name = "vocode",
@@ -46,9 +46,11 @@ const command COMMAND_VOCODE = {
     .names_most = 1,
     .takes = TAKES,
     .needs = {OPT_MODEL, OPT_OUT, OPTS},
-    .notes = "IN is a recording (any rate; its first channel is used, resampled to the model's rate), or a mel spectrogram "
-             "as .npy or .safetensors, [bands, frames] or [frames, bands], in the model's own scale.",
+    .notes =
+        "IN is a recording (any rate; its first channel is used, resampled to the model's rate), or a mel spectrogram "
+        "as .npy or .safetensors, [bands, frames] or [frames, bands], in the model's own scale.",
     .examples = {{"hear what a vocoder keeps of a voice", "hiss vocode --model diffwave.pt voice.wav -o sung.wav"},
-                 {"sing a synthesiser's mel spectrogram", "hiss vocode --model wavegrad.pt mel.npy --steps 50 -o out.flac"}},
+                 {"sing a synthesiser's mel spectrogram",
+                  "hiss vocode --model wavegrad.pt mel.npy --steps 50 -o out.flac"}},
     .run = run,
 };

@@ -29,7 +29,8 @@ static void read_levels(config c, const char *key, int64_t to[LEVELS], int64_t h
     if (!n) return;
     for (int i = 0; i < LEVELS; i++) {
         if (n != LEVELS || !(values[i] >= 1 && values[i] <= (double) high))
-            fail(HISS_ERROR_FORMAT, "%s: %s must hold %d integers of 1 to %lld", c.where, key, LEVELS, (long long) high);
+            fail(HISS_ERROR_FORMAT, "%s: %s must hold %d integers of 1 to %lld", c.where, key, LEVELS,
+                 (long long) high);
         to[i] = (int64_t) values[i];
     }
 }
@@ -109,7 +110,8 @@ static tensor *embed(const wave_unet *net, const float *sigma, const int32_t *cl
     int32_t *rows = NEW_ARRAY(int32_t, B);
     for (int64_t b = 0; b < B; b++) {
         for (int k = 0; k < FREQUENCIES; k++) {
-            float frequency = 1000.0f * expf(-logf(1e4f) * (float) k / FREQUENCIES), angle = logf(sigma[b]) / 4 * frequency;
+            float frequency = 1000.0f * expf(-logf(1e4f) * (float) k / FREQUENCIES),
+                  angle = logf(sigma[b]) / 4 * frequency;
             f32(waves)[b * 2 * FREQUENCIES + k] = cosf(angle);
             f32(waves)[b * 2 * FREQUENCIES + FREQUENCIES + k] = sinf(angle);
         }

@@ -150,7 +150,8 @@ wavegrad *wavegrad_bind(const wavegrad_config *c, binder *b) {
     for (int i = 0; i < STAGES; i++) {
         bind_push(b, "film.%d", i);
         net->film[i].input = bind_conv(b, "input_conv", c->down[i], c->down[i], 3, INIT_XAVIER_UNIFORM, true);
-        net->film[i].output = bind_conv(b, "output_conv", 2 * c->up[STAGES - 1 - i], c->down[i], 3, INIT_XAVIER_UNIFORM, true);
+        net->film[i].output =
+            bind_conv(b, "output_conv", 2 * c->up[STAGES - 1 - i], c->down[i], 3, INIT_XAVIER_UNIFORM, true);
         bind_pop(b);
     }
     for (int i = 0; i < STAGES; i++) {
@@ -260,8 +261,8 @@ tensor *wavegrad_forward(const wavegrad *net, const tensor *audio, const tensor 
         int level_of = STAGES - 1 - i;
         tensor *before = x;
         scope_begin();
-        tensor *f = film_forward(&net->film[level_of], down[level_of], level,
-                                 trace && i == 0 ? &trace->encoding : NULL);
+        tensor *f =
+            film_forward(&net->film[level_of], down[level_of], level, trace && i == 0 ? &trace->encoding : NULL);
         x = up_forward(&net->up[i], x, f);
         if (trace) trace->down[level_of] = down[level_of], trace->film[level_of] = f, trace->up[i] = x;
         x = finish(x, trace);

@@ -10,9 +10,9 @@ enum { WAVEGRAD_STAGES = 5 };
 
 /* Stage i of downsampling works at the rate that upsampling stage 4 - i ends at. */
 typedef struct {
-    int64_t mels, first;                                 /* input mels; width of the first convolution on them */
-    int64_t down[WAVEGRAD_STAGES], up[WAVEGRAD_STAGES];  /* widths */
-    int down_factors[WAVEGRAD_STAGES];                   /* [0] is 1: the first stage is a plain convolution */
+    int64_t mels, first;                                /* input mels; width of the first convolution on them */
+    int64_t down[WAVEGRAD_STAGES], up[WAVEGRAD_STAGES]; /* widths */
+    int down_factors[WAVEGRAD_STAGES];                  /* [0] is 1: the first stage is a plain convolution */
     int up_factors[WAVEGRAD_STAGES];
     int dilations[WAVEGRAD_STAGES][4];
 } wavegrad_config;

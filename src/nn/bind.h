@@ -11,12 +11,12 @@
 typedef enum {
     INIT_ZERO,
     INIT_ONE,
-    INIT_KAIMING_NORMAL,  /* std sqrt(2 / fan_in) */
-    INIT_TORCH_UNIFORM,   /* +-1 / sqrt(fan_in): torch's default for weights */
-    INIT_XAVIER_UNIFORM,  /* +-sqrt(6 / (fan_in + fan_out)) */
+    INIT_KAIMING_NORMAL, /* std sqrt(2 / fan_in) */
+    INIT_TORCH_UNIFORM,  /* +-1 / sqrt(fan_in): torch's default for weights */
+    INIT_XAVIER_UNIFORM, /* +-sqrt(6 / (fan_in + fan_out)) */
     INIT_XAVIER_NORMAL,
-    INIT_ORTHOGONAL,      /* rows (or columns) orthonormal, matrix [out, fan_in] */
-    INIT_NORMAL           /* std 1 */
+    INIT_ORTHOGONAL, /* rows (or columns) orthonormal, matrix [out, fan_in] */
+    INIT_NORMAL      /* std 1 */
 } init_kind;
 typedef struct {
     init_kind kind;

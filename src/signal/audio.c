@@ -31,9 +31,7 @@ audio *audio_cut(const audio *a, int64_t first, int64_t frames) {
     return out;
 }
 
-audio *audio_copy(const audio *a) {
-    return audio_cut(a, 0, a->frames);
-}
+audio *audio_copy(const audio *a) { return audio_cut(a, 0, a->frames); }
 
 audio *audio_mix_down(const audio *a) {
     audio *out = audio_new(a->frames, 1, a->rate);
@@ -56,23 +54,20 @@ audio *audio_channel(const audio *a, int channel) {
 }
 
 audio *audio_resample(const audio *a, int rate) {
-    if (rate == a->rate)
-        return audio_copy(a);
+    if (rate == a->rate) return audio_copy(a);
     if (rate < AUDIO_MIN_RATE || rate > AUDIO_MAX_RATE)
         fail(HISS_ERROR_ARGUMENT, "cannot resample to %d Hz: %d to %d are possible", rate, AUDIO_MIN_RATE,
              AUDIO_MAX_RATE);
     const int64_t frames = (a->frames * rate + a->rate - 1) / a->rate;
     audio *out = audio_new(frames, a->channels, rate);
-    if (frames == 0)
-        return out;
+    if (frames == 0) return out;
     const soxr_io_spec_t form = soxr_io_spec(SOXR_FLOAT32_I, SOXR_FLOAT32_I);
     const soxr_quality_spec_t quality = soxr_quality_spec(SOXR_HQ, 0);
     const soxr_runtime_spec_t runtime = soxr_runtime_spec(1);
     size_t taken = 0, made = 0;
     soxr_error_t error = soxr_oneshot(a->rate, rate, (unsigned) a->channels, a->samples, (size_t) a->frames, &taken,
                                       out->samples, (size_t) frames, &made, &form, &quality, &runtime);
-    if (error)
-        fail(HISS_ERROR_MEMORY, "cannot resample from %d to %d Hz: %s", a->rate, rate, soxr_strerror(error));
+    if (error) fail(HISS_ERROR_MEMORY, "cannot resample from %d to %d Hz: %s", a->rate, rate, soxr_strerror(error));
     const size_t values = (size_t) (frames * a->channels), got = made * (size_t) a->channels;
     memset(out->samples + got, 0, sizeof(float) * (values - got));
     return out;

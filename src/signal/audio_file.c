@@ -17,29 +17,23 @@ typedef struct {
     sf_count_t size, position, capacity;
 } block;
 
-static sf_count_t block_length(void *user) {
-    return ((block *) user)->size;
-}
+static sf_count_t block_length(void *user) { return ((block *) user)->size; }
 
 static sf_count_t block_seek(sf_count_t offset, int whence, void *user) {
     block *b = user;
     const sf_count_t base = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? b->position : b->size;
     const sf_count_t limit = b->capacity ? b->capacity : b->size;
-    if (offset < -base || offset > limit - base)
-        return -1;
+    if (offset < -base || offset > limit - base) return -1;
     return b->position = base + offset;
 }
 
-static sf_count_t block_tell(void *user) {
-    return ((block *) user)->position;
-}
+static sf_count_t block_tell(void *user) { return ((block *) user)->position; }
 
 static sf_count_t block_read(void *to, sf_count_t count, void *user) {
     block *b = user;
     const sf_count_t left = b->size - b->position;
     const sf_count_t n = count < left ? count : left;
-    if (n <= 0)
-        return 0;
+    if (n <= 0) return 0;
     memcpy(to, b->data + b->position, (size_t) n);
     b->position += n;
     return n;
@@ -49,20 +43,16 @@ static sf_count_t block_write(const void *from, sf_count_t count, void *user) {
     block *b = user;
     if (count > b->capacity - b->position)
         return 0; /* libsndfile reports it; the size was bounded from above, so this is its own bug */
-    if (b->position > b->size)
-        memset(b->data + b->size, 0, (size_t) (b->position - b->size));
+    if (b->position > b->size) memset(b->data + b->size, 0, (size_t) (b->position - b->size));
     memcpy(b->data + b->position, from, (size_t) count);
     b->position += count;
-    if (b->position > b->size)
-        b->size = b->position;
+    if (b->position > b->size) b->size = b->position;
     return count;
 }
 
 static SF_VIRTUAL_IO block_io = {block_length, block_seek, block_read, block_write, block_tell};
 
-static void close_sound(void *file) {
-    sf_close(file);
-}
+static void close_sound(void *file) { sf_close(file); }
 
 /* The first value that no sound has, or `values`. */
 static int64_t find_bad(const float *samples, int64_t values) {
@@ -75,13 +65,11 @@ static int64_t find_bad(const float *samples, int64_t values) {
 static audio *read_frames(SNDFILE *file, const SF_INFO *info, int64_t most, const char *name) {
     const int64_t channels = info->channels, at_first = (1 << 22) / channels; /* longer ones grow: headers lie */
     int64_t room = info->frames > 0 && info->frames < at_first ? info->frames : at_first, got = 0;
-    if (room > most)
-        room = most;
+    if (room > most) room = most;
     audio *a = audio_new(room, info->channels, info->samplerate);
     for (;;) {
         const int64_t now = sf_readf_float(file, a->samples + got * channels, room - got);
-        if (now <= 0)
-            break;
+        if (now <= 0) break;
         got += now;
         if (got == room && room < most) {
             const int64_t larger = room > most / 2 ? most : 2 * room;
@@ -103,16 +91,13 @@ static audio *read_frames(SNDFILE *file, const SF_INFO *info, int64_t most, cons
 }
 
 audio *audio_read_memory(const void *data, size_t size, const char *name) {
-    if (size == 0)
-        fail(HISS_ERROR_FORMAT, "%s: the file is empty", name);
-    if (size > INT64_MAX / 2)
-        fail(HISS_ERROR_MEMORY, "%s: too large", name);
+    if (size == 0) fail(HISS_ERROR_FORMAT, "%s: the file is empty", name);
+    if (size > INT64_MAX / 2) fail(HISS_ERROR_MEMORY, "%s: too large", name);
     scope_begin();
     block b = {.data = (unsigned char *) (uintptr_t) data, .size = (sf_count_t) size};
     SF_INFO info = {0};
     SNDFILE *file = sf_open_virtual(&block_io, SFM_READ, &info, &b);
-    if (!file)
-        fail(HISS_ERROR_FORMAT, "%s: not a sound file that can be read (%s)", name, sf_strerror(NULL));
+    if (!file) fail(HISS_ERROR_FORMAT, "%s: not a sound file that can be read (%s)", name, sf_strerror(NULL));
     defer(close_sound, file);
     if (info.channels < 1 || info.channels > AUDIO_MAX_CHANNELS)
         fail(HISS_ERROR_FORMAT, "%s: %d channels: 1 to %d can be read", name, info.channels, AUDIO_MAX_CHANNELS);
@@ -121,11 +106,9 @@ audio *audio_read_memory(const void *data, size_t size, const char *name) {
              AUDIO_MIN_RATE, AUDIO_MAX_RATE);
     /* No form packs real sound more than 4096 times: a small file that unfolds without end is stopped early. */
     int64_t most = AUDIO_MAX_VALUES / info.channels;
-    if ((int64_t) size < most / 4096)
-        most = ((int64_t) size + 16) * 4096;
+    if ((int64_t) size < most / 4096) most = ((int64_t) size + 16) * 4096;
     audio *a = read_frames(file, &info, most, name);
-    if (a->frames == 0)
-        fail(HISS_ERROR_FORMAT, "%s: there are no samples in it", name);
+    if (a->frames == 0) fail(HISS_ERROR_FORMAT, "%s: there are no samples in it", name);
     const int64_t bad = find_bad(a->samples, a->frames * a->channels);
     if (bad < a->frames * a->channels)
         fail(HISS_ERROR_FORMAT, "%s: sample %lld of channel %lld is %g: the file is damaged or not a sound", name,
@@ -141,8 +124,7 @@ audio *audio_read_memory(const void *data, size_t size, const char *name) {
 }
 
 audio *audio_read(const char *path) {
-    if (folder_exists(path))
-        fail(HISS_ERROR_FILE, "%s: is a folder, not a sound file", path);
+    if (folder_exists(path)) fail(HISS_ERROR_FILE, "%s: is a folder, not a sound file", path);
     const bytes file = file_map(path);
     return audio_read_memory(file.data, file.size, path);
 }
@@ -150,8 +132,7 @@ audio *audio_read(const char *path) {
 audio_encoding audio_encoding_named(const char *name) {
     static const char *const names[] = {"16", "24", "float"};
     for (size_t i = 0; i < 3; i++)
-        if (!strcmp(name, names[i]))
-            return AUDIO_PCM16 + (audio_encoding) i;
+        if (!strcmp(name, names[i])) return AUDIO_PCM16 + (audio_encoding) i;
     fail(HISS_ERROR_ARGUMENT, "unknown sample format '%s': %s", name, suggest(name, names, 3));
 }
 
@@ -181,12 +162,10 @@ static const form forms[] = {
 enum { FORMS = sizeof forms / sizeof *forms };
 
 static const form *find_form(const char *path) {
-    if (!strcmp(path, "-"))
-        return &forms[0];
+    if (!strcmp(path, "-")) return &forms[0];
     const char *extension = path_extension(path);
     for (size_t i = 0; i < FORMS; i++)
-        if (!strcmp(extension, forms[i].extension))
-            return &forms[i];
+        if (!strcmp(extension, forms[i].extension)) return &forms[i];
     fail(HISS_ERROR_ARGUMENT, "%s: the file name must end in .wav, .flac, .ogg or .aiff", path);
 }
 
@@ -204,8 +183,7 @@ static const form *check_form(const char *path, int64_t frames, int channels, in
 
 void audio_check_writable(const char *path, int64_t frames, int channels, int rate, audio_encoding encoding) {
     check_form(path, frames, channels, rate, encoding);
-    if (strcmp(path, "-"))
-        folder_check_writable(path_folder(path));
+    if (strcmp(path, "-")) folder_check_writable(path_folder(path));
 }
 
 /* Full scale is 2^(bits - 1), as readers take it, rounded to nearest even and clipped. */
@@ -233,8 +211,7 @@ static sf_count_t encode_integers(SNDFILE *file, const audio *a, int bits) {
         const float *x = a->samples + done * a->channels;
         for (int64_t i = 0; i < n * a->channels; i++)
             chunk[i] = (int32_t) ((uint32_t) quantise(x[i], bits) << (32 - bits));
-        if (sf_writef_int(file, chunk, n) != n)
-            return done;
+        if (sf_writef_int(file, chunk, n) != n) return done;
         done += n;
     }
     return done;
@@ -243,8 +220,7 @@ static sf_count_t encode_integers(SNDFILE *file, const audio *a, int bits) {
 void audio_write(const char *path, const audio *a, audio_encoding encoding) {
     scope_begin();
     const form *f = check_form(path, a->frames, a->channels, a->rate, encoding);
-    if (a->frames < 1)
-        fail(HISS_ERROR_ARGUMENT, "%s: a sound without samples is not written", path);
+    if (a->frames < 1) fail(HISS_ERROR_ARGUMENT, "%s: a sound without samples is not written", path);
     check_written(path, a->samples, a->frames, a->channels);
     const int subtype = f->subtypes[encoding];
     writer *w = writer_open(path);
@@ -252,8 +228,7 @@ void audio_write(const char *path, const audio *a, audio_encoding encoding) {
     b.data = alloc((size_t) b.capacity);
     SF_INFO info = {.samplerate = a->rate, .channels = a->channels, .format = f->major | subtype};
     SNDFILE *file = sf_open_virtual(&block_io, SFM_WRITE, &info, &b);
-    if (!file)
-        fail(HISS_ERROR_FILE, "%s: cannot be written (%s)", path, sf_strerror(NULL));
+    if (!file) fail(HISS_ERROR_FILE, "%s: cannot be written (%s)", path, sf_strerror(NULL));
     sf_command(file, SFC_SET_CLIPPING, NULL, SF_TRUE);
     sf_command(file, SFC_SET_ADD_PEAK_CHUNK, NULL, SF_FALSE); /* it holds the time: equal sounds, unequal files */
     sf_count_t done = 0;
@@ -263,8 +238,7 @@ void audio_write(const char *path, const audio *a, audio_encoding encoding) {
         for (int64_t n = 0; done < a->frames;
              done += n) { /* in pieces: libvorbis keeps a call's samples on the stack */
             n = a->frames - done < 4096 ? a->frames - done : 4096;
-            if (sf_writef_float(file, a->samples + done * a->channels, n) != n)
-                break;
+            if (sf_writef_float(file, a->samples + done * a->channels, n) != n) break;
         }
     const int closed = sf_close(file); /* nothing between opening and here jumps */
     if (done != a->frames || closed != 0)
@@ -345,10 +319,8 @@ void audio_stream_put(audio_stream *s, const float *samples, int64_t frames) {
         unsigned char *at = chunk;
         for (int64_t i = 0; i < n; i++) {
             uint32_t word;
-            if (s->bits == 32)
-                memcpy(&word, samples + first + i, 4);
-            else
-                word = (uint32_t) quantise(samples[first + i], s->bits);
+            if (s->bits == 32) memcpy(&word, samples + first + i, 4);
+            else word = (uint32_t) quantise(samples[first + i], s->bits);
             put_little(&at, word, s->bits / 8);
         }
         writer_put(s->out, chunk, (size_t) (at - chunk));
@@ -360,7 +332,6 @@ void audio_stream_close(audio_stream *s) {
     if (s->announced >= 0 && s->done != s->announced)
         fail(HISS_ERROR_INTERNAL, "%s: %lld frames came where %lld were announced", s->path, (long long) s->done,
              (long long) s->announced);
-    if (s->done * s->channels * (s->bits / 8) % 2)
-        writer_put(s->out, "", 1); /* RIFF chunks have even sizes */
+    if (s->done * s->channels * (s->bits / 8) % 2) writer_put(s->out, "", 1); /* RIFF chunks have even sizes */
     writer_commit(s->out);
 }

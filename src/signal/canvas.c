@@ -27,8 +27,7 @@ static uint8_t blend(uint8_t under, uint8_t over, float cover) {
 }
 
 static void paint(canvas *c, int x, int y, colour with, float cover) {
-    if (x < 0 || y < 0 || x >= c->width || y >= c->height || cover <= 0)
-        return;
+    if (x < 0 || y < 0 || x >= c->width || y >= c->height || cover <= 0) return;
     colour *p = &c->pixels[(int64_t) y * c->width + x];
     cover = cover < 1 ? cover : 1;
     *p = (colour){blend(p->r, with.r, cover), blend(p->g, with.g, cover), blend(p->b, with.b, cover)};
@@ -83,10 +82,8 @@ static void fine_glyph(int code, uint8_t fine[FINE_WIDTH * FINE_HEIGHT], int *le
         for (int x = 0; x < GLYPH_WIDTH; x++) {
             const bool on = glyphs[code][y] >> (GLYPH_WIDTH - 1 - x) & 1;
             coarse[y * GLYPH_WIDTH + x] = on;
-            if (on && x < *left)
-                *left = x;
-            if (on && x > *right)
-                *right = x;
+            if (on && x < *left) *left = x;
+            if (on && x > *right) *right = x;
         }
     double_pixels(coarse, GLYPH_WIDTH, GLYPH_HEIGHT, middle);
     double_pixels(middle, 2 * GLYPH_WIDTH, 2 * GLYPH_HEIGHT, fine);
@@ -134,9 +131,7 @@ static float put_text(canvas *c, float x, int y, int height, colour with, const 
     return x > start ? x - start - 1.15f * scale : 0;
 }
 
-int text_width(const char *text, int height) {
-    return (int) ceilf(put_text(NULL, 0, 0, height, (colour){0}, text));
-}
+int text_width(const char *text, int height) { return (int) ceilf(put_text(NULL, 0, 0, height, (colour){0}, text)); }
 
 int canvas_text(canvas *c, int x, int y, int height, text_place place, colour with, const char *text) {
     const int width = text_width(text, height);
@@ -187,25 +182,19 @@ static void on_png_warning(png_structp png, png_const_charp message) {
     (void) message;
 }
 
-static void put_png(png_structp png, png_bytep data, size_t size) {
-    writer_put(png_get_io_ptr(png), data, size);
-}
+static void put_png(png_structp png, png_bytep data, size_t size) { writer_put(png_get_io_ptr(png), data, size); }
 
-static void flush_png(png_structp png) {
-    (void) png;
-}
+static void flush_png(png_structp png) { (void) png; }
 
 void canvas_write(const canvas *c, const char *path) {
     scope_begin();
     writer *out = writer_open(path);
     png_writer *w = NEW(png_writer);
     w->png = png_create_write_struct(PNG_LIBPNG_VER_STRING, (void *) (uintptr_t) path, on_png_error, on_png_warning);
-    if (!w->png)
-        fail(HISS_ERROR_MEMORY, "%s: no memory for the PNG encoder", path);
+    if (!w->png) fail(HISS_ERROR_MEMORY, "%s: no memory for the PNG encoder", path);
     defer(destroy_png, w);
     w->info = png_create_info_struct(w->png);
-    if (!w->info)
-        fail(HISS_ERROR_MEMORY, "%s: no memory for the PNG encoder", path);
+    if (!w->info) fail(HISS_ERROR_MEMORY, "%s: no memory for the PNG encoder", path);
     png_set_write_fn(w->png, out, put_png, flush_png);
     png_set_IHDR(w->png, w->info, (png_uint_32) c->width, (png_uint_32) c->height, 8, PNG_COLOR_TYPE_RGB,
                  PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);

@@ -15,13 +15,9 @@ float audio_peak(const audio *a) {
     return peak;
 }
 
-double decibel(double amplitude) {
-    return amplitude > 0 ? 20 * log10(amplitude) : -INFINITY;
-}
+double decibel(double amplitude) { return amplitude > 0 ? 20 * log10(amplitude) : -INFINITY; }
 
-double amplitude_of(double db) {
-    return pow(10, db / 20);
-}
+double amplitude_of(double db) { return pow(10, db / 20); }
 
 /* Seconds of a sound as frames, at most `most`. */
 static int64_t frames_of(const audio *a, double seconds, int64_t most) {
@@ -31,8 +27,7 @@ static int64_t frames_of(const audio *a, double seconds, int64_t most) {
 
 static bool louder(const audio *a, int64_t frame, float threshold) {
     for (int c = 0; c < a->channels; c++)
-        if (fabsf(a->samples[frame * a->channels + c]) > threshold)
-            return true;
+        if (fabsf(a->samples[frame * a->channels + c]) > threshold) return true;
     return false;
 }
 
@@ -41,8 +36,7 @@ audio *trim_silence(const audio *a, double below_peak_db, double head_seconds, d
     int64_t first = 0, end = a->frames;
     while (first < end && !louder(a, first, threshold)) first++;
     while (end > first && !louder(a, end - 1, threshold)) end--;
-    if (first == end)
-        return audio_new(0, a->channels, a->rate);
+    if (first == end) return audio_new(0, a->channels, a->rate);
     first -= frames_of(a, head_seconds, first);
     end += frames_of(a, tail_seconds, a->frames - end);
     return audio_cut(a, first, end - first);
@@ -88,8 +82,7 @@ void remove_dc(audio *a) {
 
 double normalise_peak(audio *a, double db) {
     const float peak = audio_peak(a);
-    if (peak == 0)
-        return 0;
+    if (peak == 0) return 0;
     const double by = db - decibel(peak);
     gain(a, by);
     return by;
@@ -97,8 +90,7 @@ double normalise_peak(audio *a, double db) {
 
 double normalise_loudness(audio *a, double lufs, double peak_db) {
     const double measured = loudness(a);
-    if (!isfinite(measured))
-        return 0;
+    if (!isfinite(measured)) return 0;
     const double by = fmin(lufs - measured, peak_db - decibel(audio_peak(a)));
     gain(a, by);
     return by;

@@ -32,8 +32,7 @@ static double run_biquad(const biquad *f, double state[2], double x) {
 }
 
 static double channel_weight(int channel, int channels) {
-    if (channels < 5 || channels > 6)
-        return 1;
+    if (channels < 5 || channels > 6) return 1;
     const int surround = channels == 6 ? 4 : 3;
     return channel >= surround ? 1.41 : channels == 6 && channel == 3 ? 0 : 1;
 }
@@ -62,9 +61,7 @@ static double *piece_energies(const audio *a, int64_t least, int64_t *count) {
     return energy;
 }
 
-static double lufs_of(double energy) {
-    return -0.691 + 10 * log10(energy);
-}
+static double lufs_of(double energy) { return -0.691 + 10 * log10(energy); }
 
 /* Mean energies of blocks of `length` pieces, one every `step` (1 for 400 ms blocks, 10 for the 3 s blocks of Tech
  * 3342). */
@@ -118,8 +115,7 @@ double loudness_range(const audio *a) {
     const double gate = passed ? fmax(-70, lufs_of(mean) - 20) : 0;
     int64_t kept = 0;
     for (int64_t i = 0; i < blocks && passed; i++)
-        if (block[i] > 0 && lufs_of(block[i]) > gate)
-            block[kept++] = block[i];
+        if (block[i] > 0 && lufs_of(block[i]) > gate) block[kept++] = block[i];
     if (kept > 1) {
         qsort(block, (size_t) kept, sizeof *block, by_size);
         const double low = block[lround(0.10 * (double) (kept - 1))], high = block[lround(0.95 * (double) (kept - 1))];

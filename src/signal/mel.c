@@ -14,14 +14,12 @@
 static const double slaney_corner_hz = 1000, slaney_corner = 15, slaney_slope = 3.0 / 200;
 
 double mel_from_hz(mel_scale scale, double hz) {
-    if (scale == MEL_HTK)
-        return 2595 * log10(1 + hz / 700);
+    if (scale == MEL_HTK) return 2595 * log10(1 + hz / 700);
     return hz < slaney_corner_hz ? slaney_slope * hz : slaney_corner + 27 * log(hz / slaney_corner_hz) / log(6.4);
 }
 
 double mel_to_hz(mel_scale scale, double mel) {
-    if (scale == MEL_HTK)
-        return 700 * (pow(10, mel / 2595) - 1);
+    if (scale == MEL_HTK) return 700 * (pow(10, mel / 2595) - 1);
     return mel < slaney_corner ? mel / slaney_slope : slaney_corner_hz * exp((mel - slaney_corner) / 27 * log(6.4));
 }
 
@@ -127,20 +125,15 @@ static const mel_front fronts[] = {
 enum { FRONTS = sizeof fronts / sizeof *fronts };
 static const char *const front_names[FRONTS + 1] = {"diffwave", "wavegrad", "wavegrad-24k", "hifigan", "hiss", NULL};
 
-const char *const *mel_front_names(void) {
-    return front_names;
-}
+const char *const *mel_front_names(void) { return front_names; }
 
 mel_front mel_front_named(const char *name) {
     for (size_t i = 0; i < FRONTS; i++)
-        if (!strcmp(name, fronts[i].name))
-            return fronts[i];
+        if (!strcmp(name, fronts[i].name)) return fronts[i];
     fail(HISS_ERROR_ARGUMENT, "unknown mel front end '%s': %s", name, suggest(name, front_names, FRONTS));
 }
 
-int64_t mel_frames(const mel_front *f, int64_t samples) {
-    return stft_frames(&f->stft, samples);
-}
+int64_t mel_frames(const mel_front *f, int64_t samples) { return stft_frames(&f->stft, samples); }
 
 /* Magnitudes of one spectrum of (re, im) pairs. */
 CLONES static void magnitudes(const float *restrict spectrum, float *restrict out, int bins, float inside_root,
@@ -164,16 +157,14 @@ CLONES static void weigh(const mel_bank *b, const float *restrict magnitude, flo
 
 static float log_of(mel_log kind, float x) {
     x = x > 1e-5f ? x : 1e-5f;
-    if (kind == MEL_LN)
-        return logf(x);
+    if (kind == MEL_LN) return logf(x);
     const float unit = (20 * log10f(x) - 20 + 100) / 100;
     return unit < 0 ? 0 : unit > 1 ? 1 : unit;
 }
 
 /* 1, or 1 / sqrt(sum of window^2). */
 static float window_scale(const mel_front *f) {
-    if (!f->unit_window)
-        return 1;
+    if (!f->unit_window) return 1;
     const float *w = stft_window(&f->stft);
     double sum = 0;
     for (int i = 0; i < f->stft.n_fft; i++) sum += (double) w[i] * w[i];
@@ -181,8 +172,7 @@ static float window_scale(const mel_front *f) {
 }
 
 tensor *mel_compute(const mel_front *f, const float *samples, int64_t n) {
-    if (n < 1)
-        fail(HISS_ERROR_ARGUMENT, "no mel spectrogram of a sound without samples");
+    if (n < 1) fail(HISS_ERROR_ARGUMENT, "no mel spectrogram of a sound without samples");
     scope_begin();
     const int threads = threads_get(), bins = f->stft.n_fft / 2 + 1, bands = f->bands;
     stft_plan *p = stft_plan_new(&f->stft, threads);

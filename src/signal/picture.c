@@ -27,8 +27,7 @@ typedef struct {
 /* Windows of about 46 ms (23 ms for one-shots), zero-padded so that narrow low bands find bins; frames about a pixel
  * apart. */
 static drawing prepare(const audio *a, int width, int bands) {
-    if (a->frames < 1)
-        fail(HISS_ERROR_ARGUMENT, "a sound without samples cannot be drawn");
+    if (a->frames < 1) fail(HISS_ERROR_ARGUMENT, "a sound without samples cannot be drawn");
     drawing d = {.mono = audio_mix_down(a)};
     const double window_seconds = (double) a->frames / a->rate < 1.5 ? 0.023 : 0.046;
     int window = 64;
@@ -134,8 +133,7 @@ static double nice_step(double range, int most) {
     const double rough = range / (most > 0 ? most : 1), power = pow(10, floor(log10(rough)));
     static const double steps[] = {1, 2, 5};
     for (size_t i = 0; i < 3; i++)
-        if (steps[i] * power >= rough * 0.999)
-            return steps[i] * power;
+        if (steps[i] * power >= rough * 0.999) return steps[i] * power;
     return 10 * power;
 }
 
@@ -156,8 +154,7 @@ static void frequency_axis(canvas *c, box b, int rate) {
     int last = b.y + b.height + 100;
     for (size_t i = 0; i < sizeof ticks / sizeof *ticks && ticks[i] <= rate / 2; i++) {
         const int y = b.y + b.height - 1 - (int) lrint(mel_from_hz(MEL_HTK, ticks[i]) / top * (b.height - 1));
-        if (last - y < 2 * LABEL || y < b.y + 2)
-            continue;
+        if (last - y < 2 * LABEL || y < b.y + 2) continue;
         canvas_fill(c, (box){b.x - 6, y, 5, 1}, dim, 1);
         canvas_text(c, b.x - 9, y - LABEL / 2, LABEL, TEXT_RIGHT, dim, format("%d", ticks[i]));
         last = y;
@@ -186,9 +183,7 @@ static void level_bar(canvas *c, box b, const colour map[256]) {
 }
 
 /* 1, 2 or 5 times a power of ten above the peak. */
-static float nice_full(float peak) {
-    return peak > 0 ? (float) nice_step(peak, 1) : 1;
-}
+static float nice_full(float peak) { return peak > 0 ? (float) nice_step(peak, 1) : 1; }
 
 enum {
     LEFT = 74,
@@ -216,8 +211,7 @@ static void draw_columns(const char *path, const picture_column *columns, int n,
         peak = fmaxf(peak, d[i].peak);
         names |= columns[i].title != NULL;
         notes |= columns[i].note != NULL;
-        if (rate && rate != a->rate)
-            fail(HISS_ERROR_ARGUMENT, "%s: the sounds differ in sample rate", path);
+        if (rate && rate != a->rate) fail(HISS_ERROR_ARGUMENT, "%s: the sounds differ in sample rate", path);
         rate = a->rate;
     }
     const int top = TOP + (names ? NAME + 10 : 0) + (notes ? NAME + 8 : 0) - (title ? 0 : 28);
@@ -225,16 +219,13 @@ static void draw_columns(const char *path, const picture_column *columns, int n,
     canvas *c = canvas_new(LEFT + n * width + (n - 1) * APART + RIGHT, spectrum_top + SPECTRUM_HEIGHT + BOTTOM, paper);
     colour map[256];
     colour_map(map);
-    if (title)
-        canvas_text(c, LEFT, 18, TITLE, TEXT_LEFT, ink, title);
+    if (title) canvas_text(c, LEFT, 18, TITLE, TEXT_LEFT, ink, title);
     const float full = nice_full(peak);
     for (int i = 0; i < n; i++) {
         const int x = LEFT + i * (width + APART), text = title ? TOP - 4 : TOP - 32;
         const box above = {x, top, width, WAVE_HEIGHT}, below = {x, spectrum_top, width, SPECTRUM_HEIGHT};
-        if (columns[i].title)
-            canvas_text(c, x, text, NAME, TEXT_LEFT, ink, columns[i].title);
-        if (columns[i].note)
-            canvas_text(c, x, text + NAME + 8, NAME, TEXT_LEFT, dim, columns[i].note);
+        if (columns[i].title) canvas_text(c, x, text, NAME, TEXT_LEFT, ink, columns[i].title);
+        if (columns[i].note) canvas_text(c, x, text + NAME + 8, NAME, TEXT_LEFT, dim, columns[i].note);
         draw_waveform(c, above, &d[i], seconds, full);
         canvas_frame(c, above, line);
         draw_spectrogram(c, below, &d[i], seconds, loudest, map);
@@ -276,15 +267,13 @@ void picture_grid(const char *path, const audio *const *sounds, int rows, int co
     }
     double seconds = 0;
     for (int i = 0; i < rows * columns; i++)
-        if (sounds[i])
-            seconds = fmax(seconds, (double) sounds[i]->frames / sounds[i]->rate);
+        if (sounds[i]) seconds = fmax(seconds, (double) sounds[i]->frames / sounds[i]->rate);
     const int top = (title ? 50 : 18) + (column_names ? NAME + 12 : 0), cell = CELL_WAVE + CELL_SPECTRUM + 2;
     canvas *c =
         canvas_new(left + columns * (CELL_WIDTH + CELL_APART) + 12, top + rows * (cell + CELL_APART) + 40, paper);
     colour map[256];
     colour_map(map);
-    if (title)
-        canvas_text(c, 20, 18, TITLE, TEXT_LEFT, ink, title);
+    if (title) canvas_text(c, 20, 18, TITLE, TEXT_LEFT, ink, title);
     for (int i = 0; i < rows * columns; i++) {
         const int row = i / columns, column = i % columns;
         const int x = left + column * (CELL_WIDTH + CELL_APART), y = top + row * (cell + CELL_APART);

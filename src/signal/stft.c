@@ -144,8 +144,7 @@ tensor *stft_inverse(const stft_shape *s, const tensor *spectrum, int64_t sample
         fail(HISS_ERROR_ARGUMENT, "a spectrum of %lld bins has the shape [frames, %lld, 2], not %s", (long long) bins,
              (long long) bins, shape_text(shape_of(spectrum)));
     const int64_t total = s->n_fft + (frames - 1) * s->hop;
-    if (samples < 0)
-        samples = total > 2 * pad ? total - 2 * pad : 0;
+    if (samples < 0) samples = total > 2 * pad ? total - 2 * pad : 0;
     scope_begin();
     const float *window = stft_window(s);
     fft f = fft_new(s->n_fft, true);

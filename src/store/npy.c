@@ -109,16 +109,13 @@ static npy_header take_header(cursor c) {
         char key[16];
         take_string(&c, key, sizeof key);
         expect(&c, ":");
-        if (strcmp(key, "descr") == 0)
-            take_type(&c, &h), seen |= 1;
-        else if (strcmp(key, "shape") == 0)
-            h.shape = take_shape(&c), seen |= 2;
+        if (strcmp(key, "descr") == 0) take_type(&c, &h), seen |= 1;
+        else if (strcmp(key, "shape") == 0) h.shape = take_shape(&c), seen |= 2;
         else if (strcmp(key, "fortran_order") == 0) {
             h.fortran = take(&c, "True");
             if (!h.fortran) expect(&c, "False");
             seen |= 4;
-        } else
-            fail_header(&c);
+        } else fail_header(&c);
         if (!take(&c, ",")) {
             expect(&c, "}");
             break;

@@ -136,10 +136,8 @@ static void op_number_line(machine *m, int how) {
     const char *line = take_line(m);
     bool is_bool = how == 'I' && (strcmp(line, "00") == 0 || strcmp(line, "01") == 0);
     pickle_value *v = new_value(m, is_bool ? PICKLE_BOOL : how == 'F' ? PICKLE_FLOAT : PICKLE_INT);
-    if (how == 'F')
-        v->number = strtod(line, NULL);
-    else
-        v->integer = strtoll(line, NULL, 10);
+    if (how == 'F') v->number = strtod(line, NULL);
+    else v->integer = strtoll(line, NULL, 10);
     push(m, v);
 }
 
@@ -236,15 +234,13 @@ static void op_tuple(machine *m, int how) {
 }
 
 static void append_item(machine *m, pickle_value *to, pickle_value *item) {
-    if (to->kind == PICKLE_LIST)
-        append(to, item);
+    if (to->kind == PICKLE_LIST) append(to, item);
     else if (to->kind == PICKLE_OBJECT) { /* a subclass of list: under the item's number, as a dict would have it */
         pickle_value *key = new_value(m, PICKLE_INT);
         key->integer = (int64_t) to->count / 2;
         append(to, key);
         append(to, item);
-    } else
-        fail_damaged(m, "it appends to what is not a list");
+    } else fail_damaged(m, "it appends to what is not a list");
 }
 
 static void op_append(machine *m, int how) {
@@ -285,10 +281,8 @@ static void op_setitems(machine *m, int how) {
 static void op_pop(machine *m, int how) {
     (void) how;
     pickle_value **items;
-    if (m->mark_count && m->stack.count == floor_of(m))
-        pop_mark(m, &items);
-    else
-        pop(m);
+    if (m->mark_count && m->stack.count == floor_of(m)) pop_mark(m, &items);
+    else pop(m);
 }
 
 static void op_pop_mark(machine *m, int how) {
@@ -396,8 +390,7 @@ static void op_persistent(machine *m, int how) {
     if (how == 'P') {
         op_text_line(m, 'V');
         id = pop(m);
-    } else
-        id = pop(m);
+    } else id = pop(m);
     if (!m->hooks || !m->hooks->persistent) fail_damaged(m, "it refers to data outside itself");
     pickle_value *v = new_value(m, PICKLE_NONE);
     m->hooks->persistent(m->hooks->context, id, v);

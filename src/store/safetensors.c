@@ -98,10 +98,8 @@ void safetensors_read(store *s, bytes file) {
     const char *name;
     json_t *value;
     json_object_foreach(header, name, value) {
-        if (strcmp(name, "__metadata__") != 0)
-            ranges[count++] = read_entry(s, name, value, data);
-        else if (json_is_object(value))
-            json_object_update(s->metadata, value);
+        if (strcmp(name, "__metadata__") != 0) ranges[count++] = read_entry(s, name, value, data);
+        else if (json_is_object(value)) json_object_update(s->metadata, value);
     }
     check_overlaps(s, ranges, count);
 }

@@ -210,10 +210,8 @@ static const stored *find(const store *s, const char *name) {
         size_t middle = low + (high - low) / 2;
         int order = strcmp(name, s->by_name[middle]->entry.name);
         if (order == 0) return s->by_name[middle];
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
+        if (order < 0) high = middle;
+        else low = middle + 1;
     }
     return NULL;
 }
@@ -226,8 +224,7 @@ const store_entry *store_find(const store *s, const char *name) {
 config store_metadata(const store *s) { return (config){s->metadata, s->path}; }
 
 static void copy_element(uint8_t *to, const uint8_t *from, size_t size, bool swap) {
-    if (!swap)
-        memcpy(to, from, size);
+    if (!swap) memcpy(to, from, size);
     else
         for (size_t i = 0; i < size; i++) to[i] = from[size - 1 - i];
 }
@@ -243,8 +240,7 @@ static void copy_strided(uint8_t *to, const stored *item) {
         int64_t first = 0;
         for (int i = 0; i < last; i++) first += at[i] * item->stride[i];
         const uint8_t *from = item->data + (size_t) first * size;
-        if (step == 1 && !item->swap)
-            memcpy(to, from, (size_t) row * size);
+        if (step == 1 && !item->swap) memcpy(to, from, (size_t) row * size);
         else
             for (int64_t i = 0; i < row; i++)
                 copy_element(to + (size_t) i * size, from + (size_t) (i * step) * size, size, item->swap);

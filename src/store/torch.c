@@ -115,8 +115,7 @@ static bool rebuild_tensor(torch_reader *r, const pickle_value *args, pickle_val
     if (t->storage->untyped && args->count > 6 && args->items[6]->kind == PICKLE_GLOBAL) {
         t->type = named_type(args->items[6]);
         t->type_name = args->items[6]->text;
-    } else if (t->storage->untyped)
-        t->type = DTYPES;
+    } else if (t->storage->untyped) t->type = DTYPES;
     int strides;
     t->sound = int_of(args->items[1], &t->offset) && t->offset >= 0 &&
                read_ints(args->items[2], t->shape.dims, &t->shape.rank) &&
@@ -164,12 +163,10 @@ static bool encode_latin1(torch_reader *r, const pickle_value *args, pickle_valu
     size_t size = args->items[0]->size, n = 0;
     char *to = alloc(size + 1);
     for (size_t i = 0; i < size; i++) {
-        if (from[i] < 0x80)
-            to[n++] = (char) from[i];
+        if (from[i] < 0x80) to[n++] = (char) from[i];
         else if ((from[i] & 0xfe) == 0xc2 && i + 1 < size)
             to[n++] = (char) ((from[i] & 3) << 6 | (from[i + 1] & 63)), i++;
-        else
-            return false;
+        else return false;
     }
     to[n] = 0;
     *result = (pickle_value){.kind = PICKLE_BYTES, .text = to, .size = n};
@@ -195,8 +192,7 @@ static bool numpy_scalar(torch_reader *r, const pickle_value *args, pickle_value
         uint64_t bits = read_little((const uint8_t *) data->text, (int) data->size) << unused;
         *result = (pickle_value){.kind = PICKLE_INT,
                                  .integer = name[0] == 'i' ? (int64_t) bits >> unused : (int64_t) (bits >> unused)};
-    } else
-        return false;
+    } else return false;
     return true;
 }
 

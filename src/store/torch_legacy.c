@@ -33,10 +33,8 @@ static size_t first_mention(torch_storage **sorted, size_t count, const char *ke
     size_t low = 0, high = count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (strcmp(sorted[middle]->key, key) < 0)
-            low = middle + 1;
-        else
-            high = middle;
+        if (strcmp(sorted[middle]->key, key) < 0) low = middle + 1;
+        else high = middle;
     }
     return low;
 }

@@ -21,7 +21,6 @@ static void open(model *m, const store *s, binder *b) {
     m->class_count = c.classes;
 }
 
-
 float diffwave_step(const model *m, double alpha_bar) {
     double before = 1 - m->betas[0];
     if (alpha_bar >= before) return 0;

@@ -10,9 +10,7 @@
 enum { MOST_SAMPLES = 1 << 29 };
 static const double UNKNOWN_LENGTH_SECONDS = 5;
 
-sound_request sound_request_default(void) {
-    return (sound_request){.count = 1, .eta = -1, .class = -1, .guidance = 1};
-}
+sound_request sound_request_default(void) { return (sound_request){.count = 1, .eta = -1, .class = -1, .guidance = 1}; }
 
 int64_t request_samples(const model *m, const sound_request *r) {
     double samples = r->seconds * m->rate;
@@ -33,8 +31,8 @@ static void check_common(const model *m, const sound_request *r) {
 
 void request_check(const model *m, const sound_request *r) {
     if (m->mels)
-        fail(HISS_ERROR_ARGUMENT, "%s sings back a mel spectrogram: use hiss vocode --model %s IN.wav -o OUT.wav", m->path,
-             m->path);
+        fail(HISS_ERROR_ARGUMENT, "%s sings back a mel spectrogram: use hiss vocode --model %s IN.wav -o OUT.wav",
+             m->path, m->path);
     check_common(m, r);
     request_samples(m, r);
 }
@@ -120,8 +118,9 @@ tensor *mel_read(const char *path, int64_t mels) {
     x = tensor_to_f32(x);
     if (x->rank == 3 && x->shape[0] == 1) x = tensor_wrap(F32, SHAPE(x->shape[1], x->shape[2]), x->data);
     if (x->rank != 2 || count(x) == 0 || (mels && x->shape[0] != mels && x->shape[1] != mels))
-        fail(HISS_ERROR_FORMAT, "%s: %s is not a mel spectrogram of %lld bands: save it as [bands, frames] or [frames, bands]",
-             path, shape_text(shape_of(x)), (long long) mels);
+        fail(HISS_ERROR_FORMAT,
+             "%s: %s is not a mel spectrogram of %lld bands: save it as [bands, frames] or [frames, bands]", path,
+             shape_text(shape_of(x)), (long long) mels);
     float low = INFINITY, high = -INFINITY;
     for (int64_t i = 0; i < count(x); i++) {
         if (!isfinite(f32(x)[i])) fail(HISS_ERROR_FORMAT, "%s: value %lld is not a number", path, (long long) i);
@@ -129,7 +128,8 @@ tensor *mel_read(const char *path, int64_t mels) {
         high = fmaxf(high, f32(x)[i]);
     }
     if (low < -0.01f || high > 1.01f)
-        warn("%s: values from %g to %g, but DiffWave and WaveGrad were trained on 0 to 1: is it scaled their way?", path, low, high);
+        warn("%s: values from %g to %g, but DiffWave and WaveGrad were trained on 0 to 1: is it scaled their way?",
+             path, low, high);
     return mels && x->shape[0] != mels ? x : transposed(x);
 }
 

@@ -8,9 +8,9 @@
 
 /* Everything but the model that a sound depends on. */
 typedef struct {
-    double seconds;       /* 0: as long as the model was trained on */
-    uint64_t seed;        /* sound i is that of seed + i, alone or among others */
-    bool torch_noise;     /* PyTorch's CPU generator in place of hiss's */
+    double seconds;   /* 0: as long as the model was trained on */
+    uint64_t seed;    /* sound i is that of seed + i, alone or among others */
+    bool torch_noise; /* PyTorch's CPU generator in place of hiss's */
     int64_t count;
     int64_t steps;        /* 0: the schedule's own */
     const char *sampler;  /* NULL: the paper's */

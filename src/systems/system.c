@@ -29,15 +29,18 @@ const char *model_weights_path(const char *path) {
     static const char *const NAMES[] = {"weights.safetensors", "model.safetensors", "weights.pt"};
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
         if (file_exists(path_join(path, NAMES[i]))) return path_join(path, NAMES[i]);
-    fail(HISS_ERROR_FILE, "%s: holds no weights.safetensors (is it a model folder, and has its training saved once?)", path);
+    fail(HISS_ERROR_FILE, "%s: holds no weights.safetensors (is it a model folder, and has its training saved once?)",
+         path);
 }
 
 /* A published .pt keeps its settings under "params"; a converted one as text under "config". */
 config model_settings(const char *path, const store *s) {
-    const char *file = folder_exists(path) ? path_join(path, "config.json") : path_join(path_folder(path), "config.json");
+    const char *file =
+        folder_exists(path) ? path_join(path, "config.json") : path_join(path_folder(path), "config.json");
     config said = store_metadata(s);
     if (folder_exists(path) && file_exists(file)) return config_load(file);
-    if (config_has(said, "params") && json_is_object(config_get(said, "params").value)) return config_get(said, "params");
+    if (config_has(said, "params") && json_is_object(config_get(said, "params").value))
+        return config_get(said, "params");
     if (config_has(said, "config")) {
         const char *words = config_string(said, "config", "{}");
         return config_parse(words, strlen(words), format("%s: config", store_path(s)));
@@ -75,7 +78,8 @@ static void read_classes(model *m) {
 static void check_betas(const char *where, const double *betas, size_t count) {
     for (size_t i = 0; i < count; i++)
         if (!(betas[i] > 0 && betas[i] < 1))
-            fail(HISS_ERROR_FORMAT, "%s: beta %zu of the noise schedule is %g, not between 0 and 1", where, i, betas[i]);
+            fail(HISS_ERROR_FORMAT, "%s: beta %zu of the noise schedule is %g, not between 0 and 1", where, i,
+                 betas[i]);
 }
 
 model *model_open(const char *path) {
@@ -90,7 +94,8 @@ model *model_from(const char *path, const store *s, config settings) {
     m->settings = settings;
     m->system = system_find(m->settings, s);
     if (!m->system)
-        fail(HISS_ERROR_FORMAT, "%s: not a model hiss knows (DiffWave, WaveGrad, wave U-Net); hiss info %s --tensors shows what is inside",
+        fail(HISS_ERROR_FORMAT,
+             "%s: not a model hiss knows (DiffWave, WaveGrad, wave U-Net); hiss info %s --tensors shows what is inside",
              path, path);
     m->rate = (int) config_int(m->settings, "sample_rate", DEFAULT_RATE, 1000, 768000);
     m->length = config_int(m->settings, "audio_len", 0, 0, INT64_C(1) << 31);
@@ -116,7 +121,8 @@ int32_t model_class(const model *m, const char *name) {
     long long number;
     if (parse_long(name, 0, m->class_count - 1, &number)) return (int32_t) number;
     if (!m->classes)
-        fail(HISS_ERROR_ARGUMENT, "--class %s: %s has classes 0 to %lld", name, m->path, (long long) m->class_count - 1);
+        fail(HISS_ERROR_ARGUMENT, "--class %s: %s has classes 0 to %lld", name, m->path,
+             (long long) m->class_count - 1);
     fail(HISS_ERROR_ARGUMENT, "--class %s: no such class: %s", name,
          suggest(name, m->classes, (size_t) m->class_count));
 }
@@ -135,7 +141,8 @@ static const tensor *cut_mel(const model *m, const tensor *mel, int64_t first, i
     if (frames == F) return mel;
     tensor *part = tensor_new(F32, SHAPE(B, frames, M));
     for (int64_t b = 0; b < B; b++)
-        memcpy(f32(part) + b * frames * M, f32(mel) + (b * F + first / m->hop) * M, (size_t) (frames * M) * sizeof(float));
+        memcpy(f32(part) + b * frames * M, f32(mel) + (b * F + first / m->hop) * M,
+               (size_t) (frames * M) * sizeof(float));
     return part;
 }
 

@@ -17,9 +17,9 @@ typedef struct model model;
 
 typedef struct {
     const char *name, *paper;
-    const char *front;      /* its original's mel front end */
-    const char *landmark;   /* a tensor that only its files hold */
-    bool noise_is_level;    /* WaveGrad: any alpha_bar in (0, 1]; DiffWave: within the training table */
+    const char *front;    /* its original's mel front end */
+    const char *landmark; /* a tensor that only its files hold */
+    bool noise_is_level;  /* WaveGrad: any alpha_bar in (0, 1]; DiffWave: within the training table */
     /* Fills in the sizes, binds the network to the parameters of b. */
     void (*open)(model *m, const store *s, binder *b);
     /* x [B, T] at alpha_bar (x = sqrt(alpha_bar) clean + sqrt(1 - alpha_bar) noise), mel [B, F, M] or NULL, classes [B]
@@ -35,9 +35,9 @@ extern const system_row *const SYSTEMS[];
 
 struct model {
     const system_row *system;
-    const char *path;     /* of the file or folder the user named */
-    const char *weights;  /* the file the tensors are in */
-    config settings;      /* config.json, or what the published file says of itself */
+    const char *path;    /* of the file or folder the user named */
+    const char *weights; /* the file the tensors are in */
+    config settings;     /* config.json, or what the published file says of itself */
     params *parameters;
     void *network;        /* diffwave *, wavegrad *, ... */
     int rate;             /* hz */
@@ -46,13 +46,13 @@ struct model {
     int64_t length;       /* samples it was trained on, 0: unknown */
     const char **classes; /* names, or NULL */
     int64_t class_count;
-    const char *front;    /* mel front end, NULL: takes no mel */
-    double *betas;        /* of training */
+    const char *front; /* mel front end, NULL: takes no mel */
+    double *betas;     /* of training */
     size_t beta_count;
-    double *fast;         /* betas of its own short schedule */
+    double *fast; /* betas of its own short schedule */
     size_t fast_count;
-    float limit;          /* what a clean state of the walk lies within: 1 for sound itself */
-    int64_t window;       /* samples predicted at a time */
+    float limit;    /* what a clean state of the walk lies within: 1 for sound itself */
+    int64_t window; /* samples predicted at a time */
 };
 
 /* Opens it in the current scope; missing, misshapen or unknown tensors are an error that lists them. */
@@ -71,8 +71,8 @@ int32_t model_class(const model *m, const char *name);
 /* The noise in x at alpha_bar, in time windows, guided: guidance 1 is as trained, 0 ignores the class. */
 typedef struct {
     const model *m;
-    const tensor *mel;       /* [B, F, M] or NULL */
-    const int32_t *classes;  /* [B] or NULL */
+    const tensor *mel;      /* [B, F, M] or NULL */
+    const int32_t *classes; /* [B] or NULL */
     double guidance;
 } condition;
 tensor *predict_noise(const condition *c, const tensor *x, double alpha_bar);

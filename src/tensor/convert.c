@@ -98,6 +98,6 @@ void convert(void *to, dtype to_type, const void *from, dtype from_type, int64_t
     enum { RUN = 8192 };
 #pragma omp parallel for if (n > PARALLEL_MIN) schedule(static)
     for (int64_t i = 0; i < n; i += RUN)
-        convert_run((char *) to + (size_t) i * size_to, to_type, (const char *) from + (size_t) i * size_from, from_type,
-                    n - i < RUN ? n - i : RUN);
+        convert_run((char *) to + (size_t) i * size_to, to_type, (const char *) from + (size_t) i * size_from,
+                    from_type, n - i < RUN ? n - i : RUN);
 }

@@ -130,7 +130,8 @@ static void add_rows_backward(node *n) {
     if (!dd) return;
     int64_t batch = d->shape[0], width = d->shape[1], positions = row_count(n->out) / batch;
     if (!more) memset(dd, 0, (size_t) count(d) * sizeof(float));
-    for (int64_t b = 0; b < batch; b++) sum_rows_into(dd + b * width, n->grad + b * positions * width, positions, width);
+    for (int64_t b = 0; b < batch; b++)
+        sum_rows_into(dd + b * width, n->grad + b * positions * width, positions, width);
 }
 
 tensor *add_rows(const tensor *x, const tensor *d, dtype out) {

@@ -11,7 +11,7 @@
 static const float EPSILON = 1e-6f;
 
 typedef struct {
-    const float *f;            /* [B, 2C] gain and shift, or NULL */
+    const float *f;       /* [B, 2C] gain and shift, or NULL */
     int64_t positions, C; /* rows of x to one row of f */
 } modulation;
 
@@ -22,7 +22,9 @@ static inline float inverse_rms(const float *restrict x, int64_t C) {
     return 1.0f / sqrtf(sum / (float) C + EPSILON);
 }
 
-static const float *row_of(const modulation *m, int64_t row) { return m->f ? m->f + row / m->positions * 2 * m->C : NULL; }
+static const float *row_of(const modulation *m, int64_t row) {
+    return m->f ? m->f + row / m->positions * 2 * m->C : NULL;
+}
 
 CLONES static void value_kernel(const float *const *in, float *out, int64_t first, int64_t n, const void *context) {
     const modulation *m = context;
@@ -87,7 +89,8 @@ static void rms_backward(node *n) {
     float *each = alloc((size_t) (row_count(x) * wide) * sizeof(float));
     map_rows(row_count(x), (rows){each, F32, wide}, false, in, 2, slope_f, m);
     if (!more) memset(df, 0, (size_t) count(f) * sizeof(float));
-    for (int64_t b = 0; b < f->shape[0]; b++) sum_rows_into(df + b * wide, each + b * m->positions * wide, m->positions, wide);
+    for (int64_t b = 0; b < f->shape[0]; b++)
+        sum_rows_into(df + b * wide, each + b * m->positions * wide, m->positions, wide);
 }
 
 tensor *rms_silu(const tensor *x, const tensor *f, dtype out) {

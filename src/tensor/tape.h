@@ -17,7 +17,7 @@ typedef struct param {
     tensor *value;    /* F32, in the checkpoint's layout ([out, in, kernel] for a convolution) */
     float *grad;      /* as many as value, or NULL while not training */
     bool trainable;
-    uint64_t version; /* raised whenever value changes: packed copies of other versions are stale */
+    uint64_t version;      /* raised whenever value changes: packed copies of other versions are stale */
     struct packed *packed; /* what matrix kernels keep of it (cpu/dnn.c) */
     scope *home;           /* where it and its packed copies live */
 } param;

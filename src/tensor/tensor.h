@@ -29,10 +29,10 @@ struct tensor {
     dtype type;
     int rank;
     int64_t shape[MAX_RANK];
-    void *data;       /* contiguous, row-major; owned by a scope or mapped from a file */
-    struct node *node; /* how it was made, while recording; NULL for constants */
+    void *data;          /* contiguous, row-major; owned by a scope or mapped from a file */
+    struct node *node;   /* how it was made, while recording; NULL for constants */
     struct param *param; /* the parameter it is, or NULL */
-    bool view;        /* data belongs to another tensor: the tensor of that memory outlives this one */
+    bool view;           /* data belongs to another tensor: the tensor of that memory outlives this one */
 };
 
 /* A tensor in the current scope; data undefined / zero / copied from values. Dimensions follow as int64_t via the
@@ -41,17 +41,16 @@ typedef struct {
     int rank;
     int64_t dims[MAX_RANK];
 } shape;
-#define SHAPE(...)                                                                                                     \
-    ((shape){sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), {__VA_ARGS__}})
+#define SHAPE(...) ((shape){sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), {__VA_ARGS__}})
 tensor *tensor_new(dtype type, shape s);
 tensor *tensor_zero(dtype type, shape s);
-tensor *tensor_from(const float *values, shape s); /* copies */
+tensor *tensor_from(const float *values, shape s);    /* copies */
 tensor *tensor_wrap(dtype type, shape s, void *data); /* borrows data */
 shape shape_of(const tensor *t);
-int64_t count(const tensor *t);        /* elements */
+int64_t count(const tensor *t); /* elements */
 size_t tensor_bytes(const tensor *t);
-char *shape_text(shape s);             /* "[2, 3]" in the current scope */
-float *f32(const tensor *t);           /* its data; type must be F32 */
+char *shape_text(shape s);   /* "[2, 3]" in the current scope */
+float *f32(const tensor *t); /* its data; type must be F32 */
 uint16_t *bf16(const tensor *t);
 /* A copy of the values as F32 / as `type` (rounding to nearest even), not recorded. */
 tensor *tensor_to_f32(const tensor *t);

@@ -79,12 +79,9 @@ dataset_settings dataset_settings_read(config c, int64_t hop) {
 
 /* Brings the level to what the recipe says; values beyond full scale are scaled down in any case. */
 static void normalise(audio *a, const dataset_settings *s) {
-    if (s->normalise == NORMALISE_PEAK)
-        normalise_peak(a, s->level_db);
-    else if (s->normalise == NORMALISE_LOUDNESS)
-        normalise_loudness(a, s->level_db, 0);
-    else if (audio_peak(a) > 1)
-        normalise_peak(a, 0);
+    if (s->normalise == NORMALISE_PEAK) normalise_peak(a, s->level_db);
+    else if (s->normalise == NORMALISE_LOUDNESS) normalise_loudness(a, s->level_db, 0);
+    else if (audio_peak(a) > 1) normalise_peak(a, 0);
 }
 
 static void quantise(sound *to, const audio *a) {
@@ -156,10 +153,8 @@ static bool load(dataset *d, size_t i, scope *home, sound *to) {
 /* The sound of recording i, from the cache or decoded into the current scope. */
 static bool fetch(dataset *d, size_t i, sound *to) {
     if (d->state[i] == BROKEN) return false;
-    if (d->state[i] == CACHED)
-        *to = d->sounds[i];
-    else
-        return load(d, i, scope_current(), to);
+    if (d->state[i] == CACHED) *to = d->sounds[i];
+    else return load(d, i, scope_current(), to);
     return true;
 }
 

@@ -71,10 +71,8 @@ static void make_preview(void *argument) {
     request.guidance = p->recipe->sounds.guidance;
     p->sounds = NEW_ARRAY(const audio *, p->recipe->sounds.count);
     p->names = NEW_ARRAY(const char *, p->recipe->sounds.count);
-    if (p->mel)
-        make_vocoded(p, m, &request);
-    else
-        make_free(p, m, &request);
+    if (p->mel) make_vocoded(p, m, &request);
+    else make_free(p, m, &request);
     if (p->count) write_sounds(p);
 }
 

@@ -163,12 +163,9 @@ static double hash_unit(const char *name) {
 
 recordings *recordings_find(const char *path, double held_out) {
     list l = {.to = NEW(recordings)};
-    if (folder_exists(path))
-        walk(&l, path, "", NULL, 0);
-    else if (file_exists(path))
-        read_manifest(&l, path);
-    else
-        fail(HISS_ERROR_FILE, "%s: no such folder or manifest; give a folder of recordings", path);
+    if (folder_exists(path)) walk(&l, path, "", NULL, 0);
+    else if (file_exists(path)) read_manifest(&l, path);
+    else fail(HISS_ERROR_FILE, "%s: no such folder or manifest; give a folder of recordings", path);
     if (!l.to->count)
         fail(HISS_ERROR_ARGUMENT, "%s: no recordings in it; hiss reads WAV, FLAC, Ogg, MP3, AIFF and the like", path);
     qsort(l.to->items, l.to->count, sizeof *l.to->items, by_name);

@@ -68,10 +68,8 @@ static void fuzz_pickle(const uint8_t *data, size_t size) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     bool whole = size >= 12 && (memcmp(data, "PK", 2) == 0 || (data[0] == 0x80 && data[2] == 0x8a));
     scope_begin();
-    if (whole)
-        fuzz_store(data, size);
-    else
-        fuzz_pickle(data, size);
+    if (whole) fuzz_store(data, size);
+    else fuzz_pickle(data, size);
     scope_end();
     return 0;
 }

@@ -36,14 +36,11 @@ static void check_transform(parity_case *c, config t, int i) {
     for (int64_t b = 0; b < B; b++) {
         const tensor *spectrum = stft(&s, f32(x) + b * T, T);
         turn(f32(spectrum), f32(all) + b * bins * frames * 2, frames, bins, scale);
-        if (back)
-            memcpy(f32(backs) + b * T, stft_inverse(&s, spectrum, T)->data, sizeof(float) * (size_t) T);
+        if (back) memcpy(f32(backs) + b * T, stft_inverse(&s, spectrum, T)->data, sizeof(float) * (size_t) T);
     }
     parity_out(c, format("stft_%d", i), all);
-    if (back)
-        parity_out(c, format("back_%d", i), backs);
-    if (parity_has_out(c, format("istft_%d", i)))
-        check_inverses(c, &s, i, scale);
+    if (back) parity_out(c, format("back_%d", i), backs);
+    if (parity_has_out(c, format("istft_%d", i))) check_inverses(c, &s, i, scale);
 }
 
 static void run_stft(parity_case *c) {

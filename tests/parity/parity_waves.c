@@ -3,14 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "models/diffwave.h"
 #include "models/wavegrad.h"
 #include "parity.h"
-#include "base/file.h"
 #include "systems/rows.h"
 #include "systems/sample.h"
 
-static model *open_model(parity_case *c) { return model_from(parity_path(c, ""), parity_checkpoint(c), parity_config(c)); }
+static model *open_model(parity_case *c) {
+    return model_from(parity_path(c, ""), parity_checkpoint(c), parity_config(c));
+}
 
 /* [B, M, F] of the originals -> [B, F, M]; NULL if the case has none. */
 static tensor *mel_in(parity_case *c) {
@@ -144,7 +146,8 @@ static void sampling(parity_case *c) {
 /* --- checkpoints --- */
 
 static void compare_number(parity_case *c, const char *key, double got) {
-    if (config_has(parity_info(c), key)) parity_figure(c, key, fabs(got - config_number(parity_info(c), key, 0, -1e9, 1e9)), 0);
+    if (config_has(parity_info(c), key))
+        parity_figure(c, key, fabs(got - config_number(parity_info(c), key, 0, -1e9, 1e9)), 0);
 }
 
 /* Moment `which` of the parameter that the case's words name: "... of parameter 44, NAME". */
@@ -159,7 +162,8 @@ static void out_moment(parity_case *c, const store *all, const char *out, const 
 static void checkpoint(parity_case *c) {
     model *m = open_model(c);
     tensor *audio = parity_in_f32(c, "audio"), *mel = mel_in(c), *eps;
-    if (m->system->noise_is_level) eps = wavegrad_forward(m->network, audio, mel, f32(parity_in_f32(c, "noise_level")), NULL);
+    if (m->system->noise_is_level)
+        eps = wavegrad_forward(m->network, audio, mel, f32(parity_in_f32(c, "noise_level")), NULL);
     else eps = diffwave_forward(m->network, audio, f32(parity_in_f32(c, "step")), mel, NULL);
     parity_out(c, "eps", eps);
     store *all = store_open_all(parity_path(c, config_need_string(parity_info(c), "checkpoint")));
@@ -179,7 +183,8 @@ static void mel(parity_case *c) {
     mel_front f = mel_front_named(system);
     config inputs = config_get(config_get(parity_info(c), "inputs"), "audio");
     audio *sound;
-    if (config_has(inputs, "value")) sound = audio_read(parity_path(c, format("../../audio/%s", config_need_string(inputs, "value"))));
+    if (config_has(inputs, "value"))
+        sound = audio_read(parity_path(c, format("../../audio/%s", config_need_string(inputs, "value"))));
     else {
         tensor *given = parity_in_f32(c, "audio");
         sound = audio_new(count(given), 1, f.rate);

@@ -67,7 +67,8 @@ static layout weights_layout(const conv_problem *c, dnnl_data_type_t type, bool 
 }
 
 static geometry geometry_of(const conv_problem *c) {
-    int64_t reach_h = (int64_t) c->dilation_h * (c->kernel_h - 1) + 1, reach_w = (int64_t) c->dilation_w * (c->kernel_w - 1) + 1;
+    int64_t reach_h = (int64_t) c->dilation_h * (c->kernel_h - 1) + 1,
+            reach_w = (int64_t) c->dilation_w * (c->kernel_w - 1) + 1;
     return (geometry){
         .strides = {c->stride_h, c->stride_w},
         .dilates = {c->dilation_h - 1, c->dilation_w - 1},
@@ -264,7 +265,7 @@ static void run(primitive *p, void *const handles[ROLES]) {
 struct packed {
     struct packed *next;
     dnnl_memory_t memory; /* its layout; the handle is data */
-    bool turned; /* packed from the transposed matrix: the layout of a square one does not tell */
+    bool turned;          /* packed from the transposed matrix: the layout of a square one does not tell */
     uint64_t version;
     void *data;
 };
@@ -331,7 +332,12 @@ static void *pack(const tensor *w, layout plain, bool turned, layout wanted) {
 /* --- convolutions --- */
 
 static problem_key conv_key(const conv_problem *c, work kind) {
-    return (problem_key){kind, threads_get(), c->in, c->out, c->bias, c->accumulate,
+    return (problem_key){kind,
+                         threads_get(),
+                         c->in,
+                         c->out,
+                         c->bias,
+                         c->accumulate,
                          {c->batch, c->in_h, c->in_w, c->in_c, c->out_h, c->out_w, c->out_c, c->kernel_h, c->kernel_w,
                           c->stride_h, c->stride_w, c->dilation_h, c->dilation_w, c->pad_h, c->pad_w, c->groups}};
 }
@@ -361,10 +367,11 @@ void conv_forward(const conv_problem *c, const void *x, const tensor *w, const f
     begin_locked();
     primitive *p = find_conv(c, FORWARD);
     if (!p->unsupported)
-        run(p, (void *[ROLES]){[X] = (void *) x,
-                               [W] = pack(w, weights_layout(c, dnnl_f32, true), false, described(p, dnnl_query_weights_md, 0)),
-                               [BIAS] = (void *) bias,
-                               [Y] = y});
+        run(p, (void *[ROLES]){
+                   [X] = (void *) x,
+                   [W] = pack(w, weights_layout(c, dnnl_f32, true), false, described(p, dnnl_query_weights_md, 0)),
+                   [BIAS] = (void *) bias,
+                   [Y] = y});
     bool unsupported = p->unsupported;
     scope_end();
     if (!unsupported) return;
@@ -384,9 +391,10 @@ void conv_backward_data(const conv_problem *c, const void *dy, const tensor *w, 
     begin_locked();
     primitive *p = find_conv(&b, BACKWARD_DATA);
     if (!p->unsupported)
-        run(p, (void *[ROLES]){[X] = dx,
-                               [W] = pack(w, weights_layout(c, dnnl_f32, true), false, described(p, dnnl_query_weights_md, 0)),
-                               [Y] = (void *) dy});
+        run(p, (void *[ROLES]){
+                   [X] = dx,
+                   [W] = pack(w, weights_layout(c, dnnl_f32, true), false, described(p, dnnl_query_weights_md, 0)),
+                   [Y] = (void *) dy});
     bool unsupported = p->unsupported;
     scope_end();
     if (!unsupported) return;
@@ -429,7 +437,12 @@ void conv_backward_weights(const conv_problem *c, const void *x, const void *dy,
 /* --- matrix products --- */
 
 static primitive *find_product(const product *m) {
-    problem_key key = {MATMUL, threads_get(), m->in, m->out, m->bias, m->accumulate,
+    problem_key key = {MATMUL,
+                       threads_get(),
+                       m->in,
+                       m->out,
+                       m->bias,
+                       m->accumulate,
                        {m->batch, m->m, m->n, m->k, m->a_transposed, m->b_transposed, m->b_packed}};
     return find(&key, describe_product_any, m);
 }
@@ -470,8 +483,8 @@ void matmul(int64_t batch, int64_t m, int64_t n, int64_t k, dtype in, const void
     require(in == BF16 || out == BF16);
     scope_begin();
     float *result = out == F32 ? y : alloc((size_t) (batch * m * n) * sizeof(float));
-    matmul(batch, m, n, k, F32, widened(a, in, batch * m * k), a_transposed, widened(b, in, batch * k * n), b_transposed,
-           F32, result, accumulate);
+    matmul(batch, m, n, k, F32, widened(a, in, batch * m * k), a_transposed, widened(b, in, batch * k * n),
+           b_transposed, F32, result, accumulate);
     if (out != F32) convert(y, out, result, F32, batch * m * n);
     scope_end();
 }

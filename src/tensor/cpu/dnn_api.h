@@ -76,9 +76,9 @@ static inline void append_sum(dnnl_post_ops_t ops) { check(dnnl_post_ops_append_
 static inline dnnl_status_t describe_forward(dnnl_primitive_desc_t *d, dnnl_engine_t e, const layout *l,
                                              const geometry *g, dnnl_primitive_attr_t a) {
     dnnl_convolution_desc_t c;
-    dnnl_status_t s = dnnl_dilated_convolution_forward_desc_init(&c, dnnl_forward_inference, dnnl_convolution_direct,
-                                                                 l[0], l[1], l[2], l[3], g->strides, g->dilates,
-                                                                 g->before, g->after);
+    dnnl_status_t s =
+        dnnl_dilated_convolution_forward_desc_init(&c, dnnl_forward_inference, dnnl_convolution_direct, l[0], l[1],
+                                                   l[2], l[3], g->strides, g->dilates, g->before, g->after);
     return s != dnnl_success ? s : dnnl_primitive_desc_create(d, &c, a, e, NULL);
 }
 
