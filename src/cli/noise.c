@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/request.h"
+#include "diffusion/betas.h"
 #include "signal/picture.h"
 
 /* DiffWave's betas, for a look without a model. */

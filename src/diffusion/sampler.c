@@ -35,9 +35,6 @@ const sampler *sampler_find(const char *name) {
     return NULL;
 }
 
-double vp_sigma(double alpha_bar) { return sqrt((1 - alpha_bar) / alpha_bar); }
-double vp_alpha_bar(double sigma) { return 1 / (1 + sigma * sigma); }
-
 /* --- what the steps share --- */
 
 tensor *like(const tensor *x) { return tensor_new(F32, shape_of(x)); }

@@ -61,8 +61,4 @@ const sampler *sampler_find(const char *name);
 /* x, noise at sigmas[0], becomes the sample, in place. Memory does not grow with the steps. */
 void sampler_run(const sampler *kind, const sampling *s, tensor *x);
 
-/* sigma of a variance preserving state with this alpha_bar, and back. */
-double vp_sigma(double alpha_bar);
-double vp_alpha_bar(double sigma);
-
 #endif

@@ -1,10 +1,76 @@
-/* Schedules of sigma and of beta, and what lies between their steps. */
+/* The table of schedules. */
 #include "diffusion/schedule.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "base/scope.h"
+#include "diffusion/betas.h"
+
+double vp_sigma(double alpha_bar) { return sqrt((1 - alpha_bar) / alpha_bar); }
+double vp_alpha_bar(double sigma) { return 1 / (1 + sigma * sigma); }
+
+noise_law law_of_betas(const double *betas, size_t count, const double *own, size_t own_count) {
+    double first = 1 - betas[0], last = alpha_bar_at(betas, count, 1);
+    return (noise_law){vp_sigma(first), vp_sigma(last), betas, count, own, own_count};
+}
+
+static levels levels_new(int64_t steps) { return (levels){NEW_ARRAY(double, steps + 1), steps}; }
+
+levels levels_of_betas(const double *betas, size_t count) {
+    levels l = levels_new((int64_t) count);
+    double bar = 1;
+    for (size_t i = 0; i < count; i++) l.sigmas[count - 1 - i] = vp_sigma(bar *= 1 - betas[i]);
+    return l;
+}
+
+/* --- by the steps of training --- */
+
+static int64_t own_steps(const noise_law *law) {
+    static const int64_t WITHOUT_A_LIST = 50;
+    return law->own_count ? (int64_t) law->own_count : WITHOUT_A_LIST;
+}
+
+/* At equal distances in training, its last step included; without a table, between the logarithms of its sigmas. */
+static levels linear(const noise_law *law, int64_t steps) {
+    if (law->count && (steps == 0 || steps == (int64_t) law->count)) return levels_of_betas(law->betas, law->count);
+    levels l = levels_new(steps ? steps : own_steps(law));
+    for (int64_t i = 0; i < l.steps; i++) {
+        double t = (double) (l.steps - i) / (double) l.steps;
+        l.sigmas[i] = law->count ? vp_sigma(alpha_bar_at(law->betas, law->count, t))
+                                 : law->least * pow(law->most / law->least, t);
+    }
+    return l;
+}
+
+/* The short list the model comes with; for another number of steps its levels are interpolated in log-SNR. */
+static levels paper(const noise_law *law, int64_t steps) {
+    int64_t own = (int64_t) law->own_count;
+    if (!own) return linear(law, steps);
+    levels list = levels_of_betas(law->own, law->own_count);
+    if (steps == 0 || steps == own) return list;
+    if (steps == (int64_t) law->count) return levels_of_betas(law->betas, law->count);
+    levels l = levels_new(steps);
+    for (int64_t i = 0; i < steps; i++) {
+        double at = steps > 1 ? (double) i * (double) (own - 1) / (double) (steps - 1) : 0;
+        l.sigmas[i] = sigma_of_step(list.sigmas, law->own_count, at);
+    }
+    return l;
+}
+
+/* Nichol and Dhariwal 2021, arXiv 2102.09672, within the noise of training. */
+static levels cosine(const noise_law *law, int64_t steps) {
+    levels l = levels_new(steps ? steps : own_steps(law));
+    double first = pow(cos(0.008 / 1.008 * M_PI / 2), 2);
+    for (int64_t i = 0; i < l.steps; i++) {
+        double t = (double) (l.steps - i) / (double) l.steps;
+        double bar = pow(cos((t + 0.008) / 1.008 * M_PI / 2), 2) / first;
+        l.sigmas[i] = fmin(vp_sigma(bar), law->most * (1 - 1e-9 * (double) i)); /* falling where it is cut off */
+    }
+    return l;
+}
+
+/* --- by sigma --- */
 
 static double karras(double t, double least, double most, double rho) {
     double high = pow(most, 1 / rho), low = pow(least, 1 / rho);
@@ -17,119 +83,45 @@ static double exponential(double t, double least, double most, double rho) {
 static double polyexponential(double t, double least, double most, double rho) {
     return exp(pow(1 - t, rho) * (log(most) - log(least)) + log(least));
 }
-static double linear(double t, double least, double most, double rho) {
+static double linear_sigma(double t, double least, double most, double rho) {
     (void) rho;
     return most + t * (least - most);
 }
 
-const sigma_schedule SIGMA_SCHEDULES[] = {{"karras", "arXiv 2206.00364", karras, 7},
-                                          {"exponential", "even in log sigma", exponential, 1},
-                                          {"polyexponential", "a power of even steps in log sigma", polyexponential, 1},
-                                          {"linear-sigma", "even in sigma", linear, 1},
-                                          {0}};
-
-const sigma_schedule *sigma_schedule_find(const char *name) {
-    for (const sigma_schedule *s = SIGMA_SCHEDULES; s->name; s++)
-        if (!strcmp(s->name, name)) return s;
-    return NULL;
+levels levels_between(const schedule *kind, int64_t n, double least, double most, double rho) {
+    levels l = levels_new(n);
+    for (int64_t i = 0; i < n; i++)
+        l.sigmas[i] = kind->at(n > 1 ? (double) i / (double) (n - 1) : 0, least, most, rho > 0 ? rho : kind->rho);
+    return l;
 }
 
-double *sigmas_make(const sigma_schedule *kind, size_t n, double least, double most, double rho) {
-    double *sigmas = NEW_ARRAY(double, n + 1);
-    for (size_t i = 0; i < n; i++)
-        sigmas[i] = kind->at(n > 1 ? (double) i / (double) (n - 1) : 0, least, most, rho > 0 ? rho : kind->rho);
-    return sigmas;
-}
-
-double *sigmas_vp(size_t n, double beta_d, double beta_min, double last) {
-    double *sigmas = NEW_ARRAY(double, n + 1);
-    for (size_t i = 0; i < n; i++) {
+levels levels_vp(int64_t n, double beta_d, double beta_min, double last) {
+    levels l = levels_new(n);
+    for (int64_t i = 0; i < n; i++) {
         double t = n > 1 ? 1 + (last - 1) * (double) i / (double) (n - 1) : 1;
-        sigmas[i] = sqrt(expm1(beta_d * t * t / 2 + beta_min * t));
+        l.sigmas[i] = sqrt(expm1(beta_d * t * t / 2 + beta_min * t));
     }
-    return sigmas;
+    return l;
 }
 
-/* --- betas --- */
+/* --- the table --- */
 
-static double beta_linear(double t, double start, double end) { return start + t * (end - start); }
-static double beta_scaled_linear(double t, double start, double end) {
-    double root = sqrt(start) + t * (sqrt(end) - sqrt(start));
-    return root * root;
-}
-static double beta_sigmoid(double t, double start, double end) { return start + (end - start) / (1 + exp(6 - 12 * t)); }
-static double beta_sqrt(double t, double start, double end) { return sqrt(start + t * (end - start)); }
+const schedule SCHEDULES[] = {{"paper", "the short list the model comes with", paper, NULL, 0},
+                              {"linear", "even in the steps of training", linear, NULL, 0},
+                              {"cosine", "Nichol and Dhariwal 2021, arXiv 2102.09672", cosine, NULL, 0},
+                              {"karras", "Karras et al. 2022, arXiv 2206.00364, equation 5", NULL, karras, 7},
+                              {"exponential", "even in log sigma", NULL, exponential, 1},
+                              {"polyexponential", "a power of even steps in log sigma", NULL, polyexponential, 1},
+                              {"linear-sigma", "even in sigma", NULL, linear_sigma, 1},
+                              {0}};
 
-static double bar_cosine(double t) { return pow(cos((t + 0.008) / 1.008 * M_PI / 2), 2); }
-static double bar_exp(double t) { return exp(-12 * t); }
-static double bar_laplace(double t) {
-    double log_snr = -0.5 * copysign(1, 0.5 - t) * log(1 - 2 * fabs(0.5 - t) + 1e-6);
-    return sqrt(exp(log_snr) / (1 + exp(log_snr)));
-}
-
-const beta_schedule BETA_SCHEDULES[] = {
-    {"linear", "Ho et al. 2020, arXiv 2006.11239", beta_linear, NULL},
-    {"scaled-linear", "Rombach et al. 2022, arXiv 2112.10752", beta_scaled_linear, NULL},
-    {"sigmoid", "GeoDiff, arXiv 2203.02923", beta_sigmoid, NULL},
-    {"sqrt", "Rombach et al. 2022", beta_sqrt, NULL},
-    {"cosine", "Nichol and Dhariwal 2021, arXiv 2102.09672", NULL, bar_cosine},
-    {"exp", "alpha_bar falls by e^-12", NULL, bar_exp},
-    {"laplace", "Hang et al. 2024, arXiv 2407.03297", NULL, bar_laplace},
-    {0}};
-
-const beta_schedule *beta_schedule_find(const char *name) {
-    for (const beta_schedule *s = BETA_SCHEDULES; s->name; s++)
+const schedule *schedule_find(const char *name) {
+    for (const schedule *s = SCHEDULES; s->name; s++)
         if (!strcmp(s->name, name)) return s;
     return NULL;
 }
 
-double *betas_make(const beta_schedule *kind, size_t count, double start, double end) {
-    double *betas = NEW_ARRAY(double, count);
-    for (size_t i = 0; i < count; i++) {
-        double n = (double) count, at = (double) i;
-        if (kind->beta) betas[i] = kind->beta(count > 1 ? at / (n - 1) : 0, start, end);
-        else betas[i] = fmin(1 - kind->alpha_bar((at + 1) / n) / kind->alpha_bar(at / n), 0.999);
-    }
-    return betas;
-}
-
-double *alpha_bars_of(const double *betas, size_t count) {
-    double *bars = NEW_ARRAY(double, count), bar = 1;
-    for (size_t i = 0; i < count; i++) bars[i] = bar *= 1 - betas[i];
-    return bars;
-}
-
-void betas_end_in_noise(double *betas, size_t count) {
-    if (count < 2) return;
-    double *bars = alpha_bars_of(betas, count), first = sqrt(bars[0]), last = sqrt(bars[count - 1]), before = 1;
-    for (size_t i = 0; i < count; i++) {
-        double root = (sqrt(bars[i]) - last) * first / (first - last), bar = root * root;
-        betas[i] = 1 - bar / before;
-        before = bar;
-    }
-}
-
-double step_of_sigma(const double *sigmas, size_t count, double sigma) {
-    size_t low = 0;
-    while (low + 2 < count && sigmas[low + 1] <= sigma) low++;
-    double w = (log(sigma) - log(sigmas[low])) / (log(sigmas[low + 1]) - log(sigmas[low]));
-    return (double) low + fmin(fmax(w, 0), 1);
-}
-
-double sigma_of_step(const double *sigmas, size_t count, double step) {
-    double at = fmin(fmax(step, 0), (double) count - 1);
-    size_t low = (size_t) at, high = low + 1 < count ? low + 1 : low;
-    double w = at - (double) low;
-    return exp((1 - w) * log(sigmas[low]) + w * log(sigmas[high]));
-}
-
-double training_step_at(const double *betas, size_t count, double alpha_bar) {
-    double bar = count ? 1 - betas[0] : 1, root = sqrt(alpha_bar);
-    if (alpha_bar >= bar) return 0;
-    for (size_t t = 0; t + 1 < count; t++) {
-        double next = bar * (1 - betas[t + 1]);
-        if (alpha_bar >= next) return (double) t + (sqrt(bar) - root) / (sqrt(bar) - sqrt(next));
-        bar = next;
-    }
-    return count ? (double) count - 1 : 0;
+levels schedule_make(const schedule *kind, const noise_law *law, int64_t steps) {
+    if (kind->make) return kind->make(law, steps);
+    return levels_between(kind, steps ? steps : own_steps(law), law->least, law->most, 0);
 }

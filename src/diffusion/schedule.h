@@ -1,42 +1,49 @@
-/* Noise levels: how a model was trained (betas) and where a sampler stops (sigmas). */
+/* Schedules: the noise levels that a sampler visits, as falling sigmas (noise over signal), made from what a model was trained
+ * on. */
 #ifndef HISS_DIFFUSION_SCHEDULE_H
 #define HISS_DIFFUSION_SCHEDULE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
-/* Sigmas of n steps from `most` to `least` and then 0: n + 1 values in the current scope. */
+/* The noise a model knows. */
+typedef struct {
+    double least, most;  /* sigma */
+    const double *betas; /* of training, from the least noise to the most; NULL: any sigma in between was trained on */
+    size_t count;
+    const double *own; /* betas of the short list it comes with; NULL: none */
+    size_t own_count;
+} noise_law;
+/* Of a table of betas and, if it has one, a short list. */
+noise_law law_of_betas(const double *betas, size_t count, const double *own, size_t own_count);
+
+typedef struct {
+    double *sigmas; /* steps + 1, falling, the last one 0; in the current scope */
+    int64_t steps;
+} levels;
+
 typedef struct {
     const char *name, *paper;
+    /* steps 0: its own number. NULL: `at` from the most to the least noise of the law. */
+    levels (*make)(const noise_law *law, int64_t steps);
     double (*at)(double t, double least, double most, double rho); /* t 0: most, 1: least */
     double rho;                                                    /* its own */
-} sigma_schedule;
-extern const sigma_schedule SIGMA_SCHEDULES[]; /* ends with {0} */
-const sigma_schedule *sigma_schedule_find(const char *name);
+} schedule;
+/* Ends with {0}; the first is the default. */
+extern const schedule SCHEDULES[];
+/* NULL if there is none. */
+const schedule *schedule_find(const char *name);
+levels schedule_make(const schedule *kind, const noise_law *law, int64_t steps);
+
+/* The steps of these betas, backwards, and then 0. */
+levels levels_of_betas(const double *betas, size_t count);
+/* Of a kind that has `at`, in n steps from `most` to `least`, and then 0. rho 0: the schedule's own. */
+levels levels_between(const schedule *kind, int64_t n, double least, double most, double rho);
 /* Of a variance preserving process with linear beta (Song et al. 2021, arXiv 2011.13456), time 1 to `last`, then 0. */
-double *sigmas_vp(size_t n, double beta_d, double beta_min, double last);
-/* rho 0: the schedule's own */
-double *sigmas_make(const sigma_schedule *kind, size_t n, double least, double most, double rho);
+levels levels_vp(int64_t n, double beta_d, double beta_min, double last);
 
-/* Betas of training, from the least noise to the most: count values in the current scope. start and end: where the kind has such. */
-typedef struct {
-    const char *name, *paper;
-    double (*beta)(double t, double start, double end); /* t 0 .. 1; or */
-    double (*alpha_bar)(double t);                      /* cumulative, t 0: clean */
-} beta_schedule;
-extern const beta_schedule BETA_SCHEDULES[]; /* ends with {0} */
-const beta_schedule *beta_schedule_find(const char *name);
-double *betas_make(const beta_schedule *kind, size_t count, double start, double end);
-/* Moves the last step to pure noise (Lin et al. 2023, arXiv 2305.08891), in place. */
-void betas_end_in_noise(double *betas, size_t count);
-/* alpha_bar = running product of 1 - beta. */
-double *alpha_bars_of(const double *betas, size_t count);
-
-/* Steps of training as levels: the step with fraction at sigma, and sigma at a step, between steps linear in log sigma. */
-double step_of_sigma(const double *sigmas, size_t count, double sigma);
-double sigma_of_step(const double *sigmas, size_t count, double step);
-
-/* The training step, with fraction, at which the noise is alpha_bar: DiffWave's alignment of another schedule to that of
- * training. Levels beyond the table give its ends. */
-double training_step_at(const double *betas, size_t count, double alpha_bar);
+/* sigma of a variance preserving state with this alpha_bar, and back. */
+double vp_sigma(double alpha_bar);
+double vp_alpha_bar(double sigma);
 
 #endif

@@ -1,7 +1,6 @@
 /* DiffWave as a system. */
-#include <math.h>
-
 #include "models/diffwave.h"
+#include "diffusion/betas.h"
 #include "systems/rows.h"
 
 /* The published fast schedule of six steps (lmnt's params; the paper's section 5.1). */
@@ -22,15 +21,7 @@ static void open(model *m, const store *s, binder *b) {
 }
 
 float diffwave_step(const model *m, double alpha_bar) {
-    double before = 1 - m->betas[0];
-    if (alpha_bar >= before) return 0;
-    for (size_t t = 0; t + 1 < m->beta_count; t++) {
-        double after = before * (1 - m->betas[t + 1]);
-        if (alpha_bar >= after)
-            return (float) ((double) t + (sqrt(before) - sqrt(alpha_bar)) / (sqrt(before) - sqrt(after)));
-        before = after;
-    }
-    return (float) (m->beta_count - 1);
+    return (float) training_step_at(m->betas, m->beta_count, alpha_bar);
 }
 
 static tensor *predict(const model *m, const tensor *x, double alpha_bar, const tensor *mel, const int32_t *classes) {

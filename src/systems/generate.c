@@ -143,9 +143,3 @@ audio *add_noise(const audio *clean, double alpha_bar, uint64_t seed) {
     for (int64_t i = 0; i < n; i++) noisy->samples[i] = keep * clean->samples[i] + noise * noisy->samples[i];
     return noisy;
 }
-
-double alpha_bar_at(const double *betas, size_t count, double t) {
-    double at = t * (double) count, sum = 0; /* log alpha_bar at `at` steps */
-    for (size_t i = 0; i < count && at > 0; i++, at--) sum += log1p(-betas[i]) * fmin(at, 1);
-    return exp(sum);
-}

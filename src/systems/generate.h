@@ -44,7 +44,5 @@ tensor *mel_read(const char *path, int64_t mels);
 
 /* The forward process: the sound at alpha_bar, with noise of the seed. In the current scope. */
 audio *add_noise(const audio *clean, double alpha_bar, uint64_t seed);
-/* Cumulative alpha of training at t in 0 (clean: 1) .. 1 (the last step), between steps in log. */
-double alpha_bar_at(const double *betas, size_t count, double t);
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef HISS_SYSTEMS_SAMPLE_H
 #define HISS_SYSTEMS_SAMPLE_H
 
+#include "diffusion/schedule.h"
 #include "systems/generate.h"
 
 /* Fails with the nearest names on an unknown sampler or schedule, and on what this model cannot do. */
@@ -17,8 +18,7 @@ typedef struct {
 
 typedef struct {
     const char *sampler; /* NULL: the paper's */
-    const double *betas; /* from the least noise to the most */
-    int64_t steps;
+    levels levels;
     double eta; /* below 0: the sampler's own */
     noise_source noise;
     /* Before each pass, with what the network is about to see; may be NULL. */

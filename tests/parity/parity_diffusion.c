@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "diffusion/betas.h"
 #include "diffusion/sampler.h"
 #include "diffusion/schedule.h"
 #include "parity.h"

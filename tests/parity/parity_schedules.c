@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "diffusion/sampler.h"
+#include "diffusion/betas.h"
 #include "diffusion/schedule.h"
 
 static void compare(parity_case *c, const char *name, const double *values, size_t n) {
@@ -102,14 +102,13 @@ static void run_sigmas(parity_case *c) {
             run_discrete(c, o, name);
             continue;
         }
-        size_t n = (size_t) config_need_int(o, "n", 1, 10000);
-        const sigma_schedule *kind = sigma_schedule_find(original + strlen("get_sigmas_"));
-        double *sigmas =
-            kind ? sigmas_make(kind, n, config_number(o, "sigma_min", 0.1, 0, 1e9),
-                               config_number(o, "sigma_max", 10, 0, 1e9), config_number(o, "rho", 0, 0, 100))
-                 : sigmas_vp(n, config_number(o, "beta_d", 19.9, 0, 1e3), config_number(o, "beta_min", 0.1, 0, 1e3),
-                             config_number(o, "eps_s", 1e-3, 0, 1));
-        compare(c, name, sigmas, n + 1);
+        int64_t n = config_need_int(o, "n", 1, 10000);
+        const schedule *kind = schedule_find(original + strlen("get_sigmas_"));
+        levels l = kind ? levels_between(kind, n, config_number(o, "sigma_min", 0.1, 0, 1e9),
+                                         config_number(o, "sigma_max", 10, 0, 1e9), config_number(o, "rho", 0, 0, 100))
+                        : levels_vp(n, config_number(o, "beta_d", 19.9, 0, 1e3),
+                                    config_number(o, "beta_min", 0.1, 0, 1e3), config_number(o, "eps_s", 1e-3, 0, 1));
+        compare(c, name, l.sigmas, (size_t) n + 1);
     }
 }
 

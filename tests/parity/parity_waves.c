@@ -118,12 +118,14 @@ static void watch(void *context, int64_t pass, double alpha_bar, const tensor *x
 }
 
 /* The schedule of the case: the model's own, the full one, or the one given. */
-static const double *schedule_of(parity_case *c, const model *m, int64_t steps) {
+static levels schedule_of(parity_case *c, const model *m, int64_t steps) {
     config inputs = config_get(parity_info(c), "inputs");
-    size_t n;
-    if (config_has(inputs, "noise_schedule"))
-        return config_numbers(config_get(inputs, "noise_schedule"), "value", 100000, &n);
-    return steps == (int64_t) m->fast_count ? m->fast : m->betas;
+    if (config_has(inputs, "noise_schedule")) {
+        size_t n;
+        double *betas = config_numbers(config_get(inputs, "noise_schedule"), "value", 100000, &n);
+        return levels_of_betas(betas, n);
+    }
+    return levels_of_betas(steps == (int64_t) m->fast_count ? m->fast : m->betas, (size_t) steps);
 }
 
 static void sampling(parity_case *c) {
@@ -137,7 +139,7 @@ static void sampling(parity_case *c) {
     condition guided = {.m = m, .mel = mel_in(c), .guidance = 1};
     tensor *x = tensor_new(F32, SHAPE(r.noise->shape[1], r.noise->shape[2]));
     given_noise(&r, f32(x), count(x));
-    sample_walk(&guided, &(sample_plan){"paper", schedule_of(c, m, steps), steps, -1, {given_noise, &r}, watch, &r}, x);
+    sample_walk(&guided, &(sample_plan){"paper", schedule_of(c, m, steps), -1, {given_noise, &r}, watch, &r}, x);
     parity_out(c, levels, r.levels);
     parity_out(c, "states", r.states);
     parity_out(c, "audio", x);
