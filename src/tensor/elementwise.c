@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
+#include "tensor/gelu.h"
 #include "tensor/node.h"
 #include "tensor/ops.h"
 #include "tensor/reduce.h"
@@ -60,6 +61,8 @@ static tensor *unary_apply(const tensor *x, unary u, dtype out) {
 UNARY(scaled, a *x, a)
 UNARY(leaky, x > 0 ? x : a * x, x > 0 ? 1.0f : a)
 UNARY(swish, x *fast_sigmoid(x), fast_sigmoid(x) * (1.0f + x * (1.0f - fast_sigmoid(x))))
+UNARY(gauss, fast_gelu(x), gelu_slope(x))
+UNARY(gauss_tanh, fast_gelu_tanh(x), gelu_tanh_slope(x))
 
 tensor *scale(const tensor *x, float factor, dtype out) {
     return unary_apply(x, (unary){scaled_value, scaled_slope, factor, 0}, out);
@@ -72,6 +75,12 @@ tensor *leaky_relu(const tensor *x, float slope, dtype out) {
 tensor *relu(const tensor *x, dtype out) { return leaky_relu(x, 0, out); }
 
 tensor *silu(const tensor *x, dtype out) { return unary_apply(x, (unary){swish_value, swish_slope, 0, 0}, out); }
+
+tensor *gelu(const tensor *x, dtype out) { return unary_apply(x, (unary){gauss_value, gauss_slope, 0, 0}, out); }
+
+tensor *gelu_tanh(const tensor *x, dtype out) {
+    return unary_apply(x, (unary){gauss_tanh_value, gauss_tanh_slope, 0, 0}, out);
+}
 
 tensor *cast(const tensor *x, dtype out) { return x->type == out ? (tensor *) x : scale(x, 1.0f, out); }
 

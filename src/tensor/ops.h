@@ -29,10 +29,79 @@ tensor *scale(const tensor *x, float factor, dtype out);
 tensor *relu(const tensor *x, dtype out);
 tensor *leaky_relu(const tensor *x, float slope, dtype out);
 tensor *silu(const tensor *x, dtype out);
+/* x Phi(x), and its form with tanh. (Hendrycks and Gimpel 2016) */
+tensor *gelu(const tensor *x, dtype out);
+tensor *gelu_tanh(const tensor *x, dtype out);
 /* a + b of equal shapes. */
 tensor *add(const tensor *a, const tensor *b, dtype out);
 /* x [B, ..., C] + d [B, C], the same for every position between. */
 tensor *add_rows(const tensor *x, const tensor *d, dtype out);
+
+/* --- products with what is shared (broadcast.c) --- */
+
+/* a * b of equal shapes. */
+tensor *multiply(const tensor *a, const tensor *b, dtype out);
+/* x * gain [C], the same for every position. */
+tensor *scale_channels(const tensor *x, const tensor *gain, dtype out);
+/* x + y * gate, gate [B, C] or NULL for ones; x and y [B, ..., C] -> F32. */
+tensor *gated_add(const tensor *x, const tensor *y, const tensor *gate);
+
+/* --- norms over the last dimension (normalize.c) --- */
+
+/* (x - mean) / sqrt(variance + eps) * gain + bias; gain and bias [C], each may be NULL. */
+tensor *layer_norm(const tensor *x, const tensor *gain, const tensor *bias, float eps, dtype out);
+/* x / sqrt(mean of x^2 + eps) * gain; gain [C] or NULL. */
+tensor *rms_norm(const tensor *x, const tensor *gain, float eps, dtype out);
+/* Either norm, then * (1 + scale) + shift with scale and shift [B, C] for x [B, ..., C] (adaLN); each of gain, bias, scale,
+ * shift may be NULL. */
+typedef enum { NORM_LAYER, NORM_RMS } norm_kind;
+tensor *modulated_norm(norm_kind kind, const tensor *x, const tensor *gain, const tensor *bias, const tensor *scale,
+                       const tensor *shift, float eps, dtype out);
+
+/* --- transformers (attention.c, rotary.c, glu.c, softmax.c, depthwise.c) --- */
+
+/* softmax(q k^T scale + bias) v for each head. q [B, T, H D], k and v [B, S, G D], H a multiple of G (grouped heads) ->
+ * [B, T, H D]. Scores and sums are f32. A query that sees no key gives zeros. */
+typedef struct {
+    int heads, key_heads; /* H; G, 0 for H */
+    float scale;          /* 0: 1 / sqrt(D) */
+    const tensor *bias;   /* [H, T, S], or [1 or B, 1 or H, T, S], F32; gradients flow to it */
+    const tensor *mask;   /* bytes (U8, BOOL8) [B, S]: 0 hides the key; kept as it is while recording */
+    bool causal;          /* query t sees keys up to t + S - T */
+    dtype out;
+} attention_options;
+tensor *attention(const tensor *q, const tensor *k, const tensor *v, attention_options options);
+
+/* Rotary positions on the first `dims` channels of each head, x [B, T, H D] -> F32. Pairs are (i, i + dims / 2), or
+ * (2i, 2i + 1) if interleaved; pair i of position p turns by p base^(-2i / dims). */
+typedef struct {
+    int heads, dims; /* dims 0: all */
+    float base;      /* 0: 10000 */
+    int64_t offset;  /* position of the first row */
+    bool interleaved;
+} rotary_options;
+tensor *rotary(const tensor *x, rotary_options options);
+
+/* Gated linear unit: half `gate_half` (0 or 1) of x [..., 2C], activated, times the other half. GLU_SILU with gate_half 0
+ * is SwiGLU as Llama has it; torch's chunk order "x, gate" is gate_half 1. */
+typedef enum { GLU_SILU, GLU_GELU, GLU_GELU_TANH, GLU_SIGMOID } glu_kind;
+tensor *glu(const tensor *x, glu_kind kind, int gate_half, dtype out);
+/* Over the last dimension, F32. */
+tensor *softmax(const tensor *x);
+/* Each channel with its own kernel, the length kept: x [B, T, C], w [C, 1, K], b [C] or NULL -> F32. Row t reads rows
+ * t - (K - 1) dilation / 2 + k dilation. dilation 0 counts as 1. */
+tensor *depthwise_conv1d(const tensor *x, const tensor *w, const tensor *b, int dilation);
+
+/* --- runs of rows and channels (slice.c); types stay --- */
+
+/* [B, T, C] -> [B, length, C]; [..., C] -> [..., length]. */
+tensor *slice_time(const tensor *x, int64_t first, int64_t length);
+tensor *slice_channels(const tensor *x, int64_t first, int64_t length);
+/* a before b, of one type. */
+tensor *concat_time(const tensor *a, const tensor *b);
+tensor *concat_channels(const tensor *a, const tensor *b);
+/* [B, T, C] -> [B, C], F32, over the positions that mask (bytes [B, T], or NULL for all) keeps; zeros where it keeps none. */
+tensor *mean_time(const tensor *x, const tensor *mask);
 
 /* --- gates and residuals of waveform networks (gates.c) --- */
 

@@ -1,0 +1,310 @@
+/* Attention with a softmax that streams over blocks of keys (Milakov and Gimelshein 2018; Dao et al. 2022): no [T, S]
+ * matrix is kept. The way back computes the weights again from the row's logarithm of its sum.
+ *
+ * q [B, T, H D], k and v [B, S, G D] with H / G query heads to a key head -> [B, T, H D]. One piece of work is a block of
+ * BLOCK queries of one head (forward) or one key head (backward), so that sums have a fixed order for any number of
+ * threads. Blocks are packed with zeros up to whole tiles, which frees the kernels of tails. */
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+#include "base/parallel.h"
+#include "tensor/convert.h"
+#include "tensor/node.h"
+#include "tensor/ops.h"
+#include "tensor/rows.h"
+#include "tensor/tile.h"
+
+enum { BLOCK = 64, MOST_DIMS = 512 };
+
+typedef struct {
+    int64_t B, T, S, H, G, D, wide; /* wide: D up to a whole number of vectors */
+    const void *q, *k, *v;
+    dtype q_type, k_type, v_type;
+    const float *bias;   /* [bias_batch, bias_heads, T, S] or NULL */
+    const uint8_t *mask; /* [B, S] or NULL */
+    int64_t bias_batch, bias_heads;
+    float scale;
+    bool causal;
+    float *sums; /* [B, H, T]: log of each row's sum, for the way back; or NULL */
+} problem;
+
+static int64_t up_to(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
+
+/* --- packing --- */
+
+/* Rows [first, first + BLOCK) of one head of x [B, rows, heads D] as f32 [BLOCK, wide], zero past the ends. */
+static void pack_rows(float *to, const void *x, dtype type, int64_t batch, int64_t rows, int64_t heads, int64_t head,
+                      const problem *a, int64_t first) {
+    for (int64_t r = 0; r < BLOCK; r++, to += a->wide) {
+        int64_t used = first + r < rows ? a->D : 0, at = ((batch * rows + first + r) * heads + head) * a->D;
+        if (used && type == F32) memcpy(to, (const float *) x + at, (size_t) used * sizeof *to);
+        if (used && type == BF16) bf16_to_f32(to, (const uint16_t *) x + at, used);
+        memset(to + used, 0, (size_t) (a->wide - used) * sizeof *to);
+    }
+}
+
+/* [BLOCK, wide] -> [wide, BLOCK]. */
+CLONES static void transpose(float *restrict to, const float *restrict from, int64_t wide) {
+    for (int64_t d = 0; d < wide; d++)
+        for (int64_t r = 0; r < BLOCK; r++) to[d * BLOCK + r] = from[r * wide + d];
+}
+
+/* --- scores --- */
+
+/* s [BLOCK, BLOCK]: raw products become scaled, biased and masked scores; columns past S and hidden ones -inf. */
+CLONES static void finish_scores(const problem *a, float *restrict s, int64_t batch, int64_t head, int64_t t0,
+                                 int64_t s0) {
+    int64_t columns = a->S - s0 < BLOCK ? a->S - s0 : BLOCK, rows = a->T - t0 < BLOCK ? a->T - t0 : BLOCK;
+    const float *bias = a->bias;
+    if (bias) bias += (batch % a->bias_batch * a->bias_heads + head % a->bias_heads) * a->T * a->S + s0;
+    for (int64_t r = 0; r < rows; r++, s += BLOCK) {
+        for (int64_t j = 0; j < BLOCK; j++) s[j] *= a->scale;
+        if (bias)
+            for (int64_t j = 0; j < columns; j++) s[j] += bias[(t0 + r) * a->S + j];
+        if (a->mask)
+            for (int64_t j = 0; j < columns; j++)
+                if (!a->mask[batch * a->S + s0 + j]) s[j] = -INFINITY;
+        int64_t seen = a->causal ? t0 + r + a->S - a->T - s0 + 1 : columns; /* the last query sees the last key */
+        seen = seen < 0 ? 0 : seen < columns ? seen : columns;
+        for (int64_t j = seen; j < BLOCK; j++) s[j] = -INFINITY;
+    }
+}
+
+/* --- forward --- */
+
+/* What a thread works in. */
+typedef struct {
+    float *q, *k, *kt, *v, *vt, *s, *p, *o, *g, *dq, *dk, *dv, *most, *sum, *delta;
+} scratch;
+
+static size_t scratch_floats(const problem *a) {
+    return (size_t) (10 * BLOCK * a->wide + 2 * BLOCK * BLOCK + 3 * BLOCK);
+}
+
+static scratch cut_scratch(float *from, const problem *a) {
+    scratch w;
+    int64_t panel = BLOCK * a->wide;
+    float **panels[] = {&w.q, &w.k, &w.kt, &w.v, &w.vt, &w.o, &w.g, &w.dq, &w.dk, &w.dv};
+    for (size_t i = 0; i < sizeof panels / sizeof *panels; i++, from += panel) *panels[i] = from;
+    w.s = from;
+    w.p = from + BLOCK * BLOCK;
+    w.most = w.p + BLOCK * BLOCK;
+    w.sum = w.most + BLOCK;
+    w.delta = w.sum + BLOCK;
+    return w;
+}
+
+/* One block of scores into the running rows: s becomes exp(s - max), what was summed before shrinks to the new max. */
+CLONES static void stream_softmax(float *restrict s, float *restrict most, float *restrict sum, float *restrict o,
+                                  int64_t rows, int64_t wide) {
+    for (int64_t r = 0; r < rows; r++, s += BLOCK, o += wide) {
+        float top = most[r], added = 0;
+        for (int64_t j = 0; j < BLOCK; j++) top = s[j] > top ? s[j] : top;
+        if (top == -INFINITY) { /* nothing seen yet */
+            memset(s, 0, BLOCK * sizeof *s);
+            continue;
+        }
+        float shrink = top > most[r] ? fast_exp(most[r] - top) : 1.0f;
+        if (most[r] == -INFINITY) shrink = 0;
+#pragma omp simd reduction(+ : added)
+        for (int64_t j = 0; j < BLOCK; j++) {
+            s[j] = s[j] == -INFINITY ? 0.0f : fast_exp(s[j] - top);
+            added += s[j];
+        }
+        sum[r] = sum[r] * shrink + added;
+        most[r] = top;
+        if (shrink != 1.0f)
+            for (int64_t d = 0; d < wide; d++) o[d] *= shrink;
+    }
+}
+
+static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* Keys that the block of queries from t0 can see. */
+static int64_t keys_seen(const problem *a, int64_t t0) {
+    return a->causal ? smaller(a->S, smaller(t0 + BLOCK, a->T) + a->S - a->T) : a->S;
+}
+
+static void attend_block(const problem *a, const scratch *w, int64_t batch, int64_t head, int64_t t0, void *out,
+                         dtype type) {
+    int64_t rows = smaller(a->T - t0, BLOCK), whole = up_to(rows, TILE_ROWS), key_head = head / (a->H / a->G);
+    pack_rows(w->q, a->q, a->q_type, batch, a->T, a->H, head, a, t0);
+    memset(w->o, 0, (size_t) (BLOCK * a->wide) * sizeof(float));
+    for (int64_t r = 0; r < BLOCK; r++) w->most[r] = -INFINITY, w->sum[r] = 0;
+    for (int64_t s0 = 0; s0 < keys_seen(a, t0); s0 += BLOCK) {
+        pack_rows(w->k, a->k, a->k_type, batch, a->S, a->G, key_head, a, s0);
+        pack_rows(w->v, a->v, a->v_type, batch, a->S, a->G, key_head, a, s0);
+        transpose(w->kt, w->k, a->wide);
+        tile_product(whole, BLOCK, a->D, w->q, a->wide, 1, w->kt, w->s, false);
+        finish_scores(a, w->s, batch, head, t0, s0);
+        stream_softmax(w->s, w->most, w->sum, w->o, rows, a->wide);
+        tile_product(whole, a->wide, BLOCK, w->s, BLOCK, 1, w->v, w->o, true);
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        float *o = w->o + r * a->wide, inverse = w->sum[r] > 0 ? 1.0f / w->sum[r] : 0.0f;
+        int64_t at = ((batch * a->T + t0 + r) * a->H + head) * a->D;
+        for (int64_t d = 0; d < a->D; d++) o[d] *= inverse;
+        if (type == BF16) f32_to_bf16((uint16_t *) out + at, o, a->D);
+        else memcpy((float *) out + at, o, (size_t) a->D * sizeof *o);
+        if (a->sums)
+            a->sums[(batch * a->H + head) * a->T + t0 + r] = w->sum[r] > 0 ? w->most[r] + logf(w->sum[r]) : INFINITY;
+    }
+}
+
+static void attend(const problem *a, void *out, dtype type) {
+    int64_t blocks = (a->T + BLOCK - 1) / BLOCK, pieces = a->B * a->H * blocks;
+    int threads = threads_get();
+    scope_begin();
+    float *memory = alloc((size_t) threads * scratch_floats(a) * sizeof *memory);
+#pragma omp parallel for schedule(dynamic) num_threads(threads) if (pieces * a->S * a->D > PARALLEL_MIN)
+    for (int64_t i = 0; i < pieces; i++) {
+        scratch w = cut_scratch(memory + (size_t) omp_get_thread_num() * scratch_floats(a), a);
+        attend_block(a, &w, i / blocks / a->H, i / blocks % a->H, i % blocks * BLOCK, out, type);
+    }
+    scope_end();
+}
+
+/* --- backward: P = exp(S - L), dV = P^T dO, dS = P (dO V^T - rowsum(dO O)), dQ = dS K, dK = dS^T Q --- */
+
+typedef struct {
+    float *dq, *dk, *dv, *dbias; /* laid out as q, k, v, bias; any may be NULL */
+    const float *out, *grad;     /* [B, T, H D] */
+} slopes;
+
+/* s: scores -> P; g, vt -> dP in p; then p = dS. */
+CLONES static void score_slopes(float *restrict s, float *restrict p, const float *restrict sums,
+                                const float *restrict delta, int64_t rows) {
+    for (int64_t r = 0; r < BLOCK; r++, s += BLOCK, p += BLOCK) {
+        if (r >= rows) {
+            memset(s, 0, BLOCK * sizeof *s);
+            memset(p, 0, BLOCK * sizeof *p);
+            continue;
+        }
+        for (int64_t j = 0; j < BLOCK; j++) {
+            s[j] = s[j] == -INFINITY ? 0.0f : fast_exp(s[j] - sums[r]);
+            p[j] = s[j] * (p[j] - delta[r]);
+        }
+    }
+}
+
+static void add_rows_back(float *to, const float *from, int64_t batch, int64_t rows, int64_t heads, int64_t head,
+                          const problem *a, int64_t first, float factor) {
+    for (int64_t r = 0; r < BLOCK && first + r < rows; r++, from += a->wide) {
+        float *row = to + ((batch * rows + first + r) * heads + head) * a->D;
+        for (int64_t d = 0; d < a->D; d++) row[d] += from[d] * factor;
+    }
+}
+
+static void add_bias_back(const problem *a, float *dbias, const float *ds, int64_t batch, int64_t head, int64_t t0,
+                          int64_t s0) {
+    float *to = dbias + (batch % a->bias_batch * a->bias_heads + head % a->bias_heads) * a->T * a->S;
+    for (int64_t r = 0; r < BLOCK && t0 + r < a->T; r++)
+        for (int64_t j = 0; j < BLOCK && s0 + j < a->S; j++) to[(t0 + r) * a->S + s0 + j] += ds[r * BLOCK + j];
+}
+
+/* One block of queries against one of keys; w->k, kt, v, vt are packed. Adds to w->dk, w->dv and the sinks of q, bias. */
+static void backward_pair(const problem *a, const scratch *w, const slopes *d, int64_t batch, int64_t head, int64_t t0,
+                          int64_t s0) {
+    int64_t rows = smaller(a->T - t0, BLOCK);
+    pack_rows(w->q, a->q, a->q_type, batch, a->T, a->H, head, a, t0);
+    pack_rows(w->g, d->grad, F32, batch, a->T, a->H, head, a, t0);
+    pack_rows(w->o, d->out, F32, batch, a->T, a->H, head, a, t0);
+    for (int64_t r = 0; r < rows; r++) {
+        float dot = 0;
+        for (int64_t i = 0; i < a->D; i++) dot += w->g[r * a->wide + i] * w->o[r * a->wide + i];
+        w->delta[r] = dot;
+    }
+    tile_product(BLOCK, BLOCK, a->D, w->q, a->wide, 1, w->kt, w->s, false);
+    finish_scores(a, w->s, batch, head, t0, s0);
+    tile_product(BLOCK, BLOCK, a->D, w->g, a->wide, 1, w->vt, w->p, false);
+    score_slopes(w->s, w->p, a->sums + (batch * a->H + head) * a->T + t0, w->delta, rows);
+    tile_product(BLOCK, a->wide, BLOCK, w->s, 1, BLOCK, w->g, w->dv, true);
+    tile_product(BLOCK, a->wide, BLOCK, w->p, 1, BLOCK, w->q, w->dk, true);
+    if (d->dbias) add_bias_back(a, d->dbias, w->p, batch, head, t0, s0);
+    if (!d->dq) return;
+    tile_product(BLOCK, a->wide, BLOCK, w->p, BLOCK, 1, w->k, w->dq, false);
+    add_rows_back(d->dq, w->dq, batch, a->T, a->H, head, a, t0, a->scale);
+}
+
+/* All of one key head of one batch item. */
+static void backward_head(const problem *a, const scratch *w, const slopes *d, int64_t batch, int64_t key_head) {
+    int64_t group = a->H / a->G;
+    for (int64_t s0 = 0; s0 < a->S; s0 += BLOCK) {
+        pack_rows(w->k, a->k, a->k_type, batch, a->S, a->G, key_head, a, s0);
+        pack_rows(w->v, a->v, a->v_type, batch, a->S, a->G, key_head, a, s0);
+        transpose(w->kt, w->k, a->wide);
+        transpose(w->vt, w->v, a->wide);
+        memset(w->dk, 0, (size_t) (BLOCK * a->wide) * sizeof(float));
+        memset(w->dv, 0, (size_t) (BLOCK * a->wide) * sizeof(float));
+        for (int64_t head = key_head * group; head < (key_head + 1) * group; head++)
+            for (int64_t t0 = 0; t0 < a->T; t0 += BLOCK)
+                if (keys_seen(a, t0) > s0) backward_pair(a, w, d, batch, head, t0, s0);
+        if (d->dk) add_rows_back(d->dk, w->dk, batch, a->S, a->G, key_head, a, s0, a->scale);
+        if (d->dv) add_rows_back(d->dv, w->dv, batch, a->S, a->G, key_head, a, s0, 1.0f);
+    }
+}
+
+static float *cleared_sink(const tensor *t) {
+    bool more;
+    float *d = gradient_sink(t, &more);
+    if (d && !more) memset(d, 0, (size_t) count(t) * sizeof *d);
+    return d;
+}
+
+static void attention_backward(node *n) {
+    const problem *a = n->options;
+    slopes d = {cleared_sink(n->in[0]),
+                cleared_sink(n->in[1]),
+                cleared_sink(n->in[2]),
+                cleared_sink(n->in[3]),
+                n->out->type == F32 ? f32(n->out) : f32(tensor_to_f32(n->out)),
+                n->grad};
+    int threads = threads_get();
+    float *memory = alloc((size_t) threads * scratch_floats(a) * sizeof *memory);
+    /* Heads and batch items that share a bias add to the same gradient: those go one after the other. */
+    bool alone = d.dbias && (a->bias_batch < a->B || a->bias_heads < a->H);
+    int64_t pieces = a->B * a->G;
+#pragma omp parallel for schedule(dynamic) num_threads(threads) if (!alone)
+    for (int64_t i = 0; i < pieces; i++) {
+        scratch w = cut_scratch(memory + (size_t) omp_get_thread_num() * scratch_floats(a), a);
+        backward_head(a, &w, &d, i / a->G, i % a->G);
+    }
+}
+
+/* --- the operation --- */
+
+static problem describe(const tensor *q, const tensor *k, const tensor *v, const attention_options *o) {
+    problem a = {.B = q->shape[0], .T = q->shape[1], .S = k->shape[1], .H = o->heads, .causal = o->causal};
+    a.G = o->key_heads ? o->key_heads : a.H;
+    require(q->rank == 3 && k->rank == 3 && v->rank == 3 && a.H > 0 && q->shape[2] % a.H == 0 && a.H % a.G == 0);
+    a.D = q->shape[2] / a.H;
+    a.wide = up_to(a.D, TILE_COLUMNS);
+    require(k->shape[2] == a.G * a.D && count(k) == count(v) && v->shape[2] == a.G * a.D && k->shape[0] == a.B);
+    require(a.D <= MOST_DIMS && (!a.causal || a.S >= a.T));
+    a.q = q->data, a.k = k->data, a.v = v->data;
+    a.q_type = q->type, a.k_type = k->type, a.v_type = v->type;
+    a.scale = o->scale != 0 ? o->scale : 1.0f / sqrtf((float) a.D);
+    if (o->mask) {
+        require(dtype_size(o->mask->type) == 1 && count(o->mask) == a.B * a.S);
+        a.mask = o->mask->data;
+    }
+    if (o->bias) {
+        int rank = o->bias->rank;
+        a.bias = f32(o->bias);
+        a.bias_batch = rank == 4 ? o->bias->shape[0] : 1;
+        a.bias_heads = o->bias->shape[rank - 3];
+        require((a.bias_batch == 1 || a.bias_batch == a.B) && (a.bias_heads == 1 || a.bias_heads == a.H) &&
+                count(o->bias) == a.bias_batch * a.bias_heads * a.T * a.S);
+    }
+    return a;
+}
+
+tensor *attention(const tensor *q, const tensor *k, const tensor *v, attention_options o) {
+    problem a = describe(q, k, v, &o);
+    tensor *y = tensor_new(o.out, shape_of(q));
+    if (recording()) a.sums = alloc((size_t) (a.B * a.H * a.T + 1) * sizeof *a.sums);
+    attend(&a, y->data, o.out);
+    record(y, attention_backward, INPUTS(q, k, v, o.bias), &a, sizeof a);
+    return y;
+}
