@@ -5,7 +5,6 @@
 #include <png.h>
 #include <sndfile.h>
 #include <soxr.h>
-#include <zip.h>
 
 #include "base/scope.h"
 #include "tensor/tape.h"
@@ -21,9 +20,8 @@ const char *version_library(size_t index) {
     case 0: return sf_version_string();
     case 1: return format("soxr %s", soxr_version());
     case 2: return format("jansson %s", JANSSON_VERSION);
-    case 3: return format("libzip %s", zip_libzip_version());
-    case 4: return format("libpng %s", png_get_libpng_ver(NULL));
-    case 5: return "kissfft";
+    case 3: return format("libpng %s", png_get_libpng_ver(NULL));
+    case 4: return "kissfft";
     default: return NULL;
     }
 }
