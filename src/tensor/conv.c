@@ -5,6 +5,7 @@
 #include "tensor/cpu/conv1d.h"
 #include "tensor/node.h"
 #include "tensor/ops.h"
+#include "tensor/reduce.h"
 
 /* x, or a copy of it, in the type of matrix operands. */
 static const void *as_operand(const tensor *x, dtype type) {
@@ -73,11 +74,9 @@ static void linear_backward(node *n) {
     float *dw = gradient_sink(w, &more);
     if (dw) matmul(1, p.n, p.k, p.m, F32, n->grad, true, as_operand(x, F32), false, F32, dw, more);
     float *db = gradient_sink(b, &more);
-    for (int64_t i = 0; db && i < p.n; i++) {
-        float sum = more ? db[i] : 0;
-        for (int64_t r = 0; r < p.m; r++) sum += n->grad[r * p.n + i];
-        db[i] = sum;
-    }
+    if (!db) return;
+    if (!more) memset(db, 0, (size_t) p.n * sizeof(float));
+    sum_rows_into(db, n->grad, p.m, p.n);
 }
 
 tensor *linear(const tensor *x, const tensor *w, const tensor *b) {

@@ -86,7 +86,9 @@ tensor *depthwise_conv1d(const tensor *x, const tensor *w, const tensor *b, int 
     f.pad = (f.K - 1) * f.dilation / 2;
     tensor *y = tensor_zero(F32, shape_of(x));
     for (int64_t r = 0; b && r < f.B * f.T; r++) memcpy(f32(y) + r * f.C, f32(b), (size_t) f.C * sizeof(float));
+    scope_begin();
     run(&f, f32(y), x->type == F32 ? f32(x) : f32(tensor_to_f32(x)), turned(&f, f32(w)), 1);
+    scope_end();
     record(y, depthwise_backward, INPUTS(x, w, b), &f, sizeof f);
     return y;
 }

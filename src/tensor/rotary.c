@@ -76,9 +76,11 @@ tensor *rotary(const tensor *x, rotary_options o) {
     if (o.base == 0) o.base = 10000.0f;
     require(o.dims % 2 == 0 && o.dims <= D);
     tensor *y = tensor_new(F32, shape_of(x));
+    if (!recording()) scope_begin();
     const tensor *wide = x->type == F32 ? x : tensor_to_f32(x);
     float *table = table_of(&o, T, o.dims / 2);
     turn(&o, f32(y), f32(wide), B, T, C, table, 1.0f);
+    if (!recording()) scope_end();
     node *recorded = record(y, rotary_backward, INPUTS(x), &o, sizeof o);
     if (recorded) recorded->saved = table;
     return y;

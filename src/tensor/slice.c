@@ -119,8 +119,9 @@ tensor *mean_time(const tensor *x, const tensor *mask) {
     int64_t B = x->shape[0], T = x->shape[1], C = x->shape[2];
     require(x->rank == 3 && (!mask || (dtype_size(mask->type) == 1 && count(mask) == B * T)));
     tensor *y = tensor_zero(F32, SHAPE(B, C));
-    const tensor *wide = x->type == F32 ? x : tensor_to_f32(x);
     float *w = weights_of(mask, B, T);
+    scope_begin();
+    const tensor *wide = x->type == F32 ? x : tensor_to_f32(x);
 #pragma omp parallel for schedule(static) if (count(x) > PARALLEL_MIN)
     for (int64_t b = 0; b < B; b++)
         for (int64_t t = 0; t < T; t++) {
@@ -128,6 +129,7 @@ tensor *mean_time(const tensor *x, const tensor *mask) {
             const float *from = (const float *) wide->data + (b * T + t) * C;
             for (int64_t i = 0; i < C; i++) to[i] += w[b * T + t] * from[i];
         }
+    scope_end();
     node *recorded = record(y, mean_backward, INPUTS(x), NULL, 0);
     if (recorded) recorded->saved = w;
     return y;

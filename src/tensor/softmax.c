@@ -12,6 +12,7 @@ CLONES static void softmax_kernel(const float *const *in, float *out, int64_t fi
     for (int64_t r = 0; r < n; r++) {
         const float *restrict x = in[0] + r * C;
         float *restrict y = out + r * C, most = -INFINITY, sum = 0;
+#pragma omp simd reduction(max : most)
         for (int64_t i = 0; i < C; i++) most = x[i] > most ? x[i] : most;
 #pragma omp simd reduction(+ : sum)
         for (int64_t i = 0; i < C; i++) sum += y[i] = fast_exp(x[i] - most);

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { TILE_ROWS = 4, TILE_COLUMNS = 16 };
+enum { TILE_ROWS = 8, TILE_COLUMNS = 32 };
 
 /* c [m, n] = or (add) += a b; b [k, n] and c lie row by row; a's element (row, column) is at row a_row + column a_column. m is
  * a multiple of TILE_ROWS, n of TILE_COLUMNS; b and c are aligned to 64 bytes. */
