@@ -301,7 +301,7 @@ static void test_batches(void **state) {
     for (int64_t i = 7; i >= 0; i--)
         assert_same_batch(dataset_batch(cached, key, i, 3, 0.5), dataset_batch(passing, key, i, 3, 0.5));
     scope_begin();
-    loader *l = loader_start(passing, key, 2, 3, 0.5);
+    loader *l = loader_start(dataset_source(passing), key, 2, 3, 0.5);
     for (int64_t i = 2; i < 8; i++) assert_same_batch(loader_next(l), dataset_batch(cached, key, i, 3, 0.5));
     scope_end();
     if (dataset_held_out_clips(cached))

@@ -141,7 +141,21 @@ char *checkpoint_latest(const char *out) {
 
 static const char *need(config m, const char *key) { return config_need_string(m, key); }
 
-progress_state checkpoint_restore(const char *folder, config model, optimizer *o) {
+/* What fitting measured is not the optimiser's: it comes from the weights. */
+static void restore_measured(const char *path, params *p) {
+    const store *s = store_open(path);
+    for (size_t i = 0; i < p->count; i++) {
+        param *item = p->items[i];
+        if (item->trainable) continue;
+        const tensor *value = store_find(s, item->name) ? tensor_to_f32(store_read(s, item->name)) : NULL;
+        if (!value || count(value) != count(item->value))
+            fail(HISS_ERROR_FORMAT, "%s: %s is missing or of another shape", path, item->name);
+        memcpy(item->value->data, value->data, tensor_bytes(value));
+        param_changed(item);
+    }
+}
+
+progress_state checkpoint_restore(const char *folder, config model, params *parameters, optimizer *o) {
     scope_begin();
     config saved = config_load(path_join(folder, "config.json"));
     if (!json_equal(saved.value, model.value))
@@ -160,6 +174,7 @@ progress_state checkpoint_restore(const char *folder, config model, optimizer *o
         .data = strtoull(need(m, "data"), NULL, 10),
     };
     if (p.step < 0) fail(HISS_ERROR_FORMAT, "%s: step %" PRId64 " in state.safetensors", folder, p.step);
+    restore_measured(path_join(folder, "weights.safetensors"), parameters);
     optimizer_restore(o, s, strtoll(need(m, "updates"), NULL, 10));
     scope_end();
     return p;

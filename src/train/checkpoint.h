@@ -21,7 +21,7 @@ void checkpoint_prepare(const char *out, int64_t bytes);
 char *checkpoint_write(const char *out, config model, params *p, optimizer *o, const progress_state *state);
 /* The newest one's folder, or NULL; in the current scope. */
 char *checkpoint_latest(const char *out);
-/* Puts its weights and moments in place. The model's configuration must be the same. */
-progress_state checkpoint_restore(const char *folder, config model, optimizer *o);
+/* Puts its weights, what was measured, and moments in place. The model's configuration must be the same. */
+progress_state checkpoint_restore(const char *folder, config model, params *p, optimizer *o);
 
 #endif

@@ -10,12 +10,13 @@
 
 /* A prepared recording. Kept as 16 bits of its own peak, cached or not, so that both give the same batches. */
 typedef struct {
-    tensor *pcm; /* [samples] I16 */
+    int64_t samples;
+    tensor *pcm; /* [samples] I16; NULL where features alone are kept */
     float unit;  /* value of 1 */
-    tensor *mel; /* [frames, M] or NULL */
+    tensor *mel; /* [frames, M] F32, or I16 as features, or NULL */
 } sound;
 
-static int64_t length_of(const sound *s) { return s->pcm->shape[0]; }
+static int64_t length_of(const sound *s) { return s->samples; }
 static const int16_t *pcm_of(const sound *s) { return s->pcm->data; }
 
 typedef enum { UNKNOWN, CACHED, PASSING, BROKEN } sound_state;
@@ -87,6 +88,7 @@ static void normalise(audio *a, const dataset_settings *s) {
 static void quantise(sound *to, const audio *a) {
     float peak = audio_peak(a);
     to->unit = peak / 32767;
+    to->samples = a->frames;
     to->pcm = tensor_new(I16, SHAPE(a->frames));
     for (int64_t i = 0; i < a->frames; i++)
         ((int16_t *) to->pcm->data)[i] = (int16_t) lrintf(a->samples[i] / peak * 32767);
@@ -98,6 +100,19 @@ static tensor *mel_of_sound(const sound *s, const dataset_settings *settings) {
     float *x = NEW_ARRAY(float, length);
     for (int64_t i = 0; i < n; i++) x[i] = (float) pcm_of(s)[i] * s->unit;
     return mel_compute(settings->mel, x, length);
+}
+
+/* Of the whole sound and the silence after it, as far as windows reach into it. */
+static tensor *features_of_sound(const audio *a, const mel_front *front) {
+    int64_t hop = front->stft.hop, length = (a->frames + front->stft.window / 2 + hop - 1) / hop * hop;
+    float *x = NEW_ARRAY(float, length);
+    memcpy(x, a->samples, (size_t) a->frames * sizeof(float));
+    tensor *mel = mel_compute(front, x, length), *kept = tensor_new(I16, shape_of(mel));
+    for (int64_t i = 0, n = count(mel); i < n; i++) {
+        float value = fminf(fmaxf(f32(mel)[i] * FEATURE_UNIT, INT16_MIN), INT16_MAX);
+        ((int16_t *) kept->data)[i] = (int16_t) lrintf(value);
+    }
+    return kept;
 }
 
 typedef struct {
@@ -119,6 +134,13 @@ static void prepare(void *argument) {
     if ((double) a->frames < s->shortest * s->rate)
         fail(HISS_ERROR_FORMAT, "%s: %.3f s is shorter than %g s", p->path, (double) a->frames / s->rate, s->shortest);
     normalise(a, s);
+    if (s->features) {
+        p->result = (sound){.samples = a->frames, .mel = features_of_sound(a, s->mel)};
+        p->result.mel = scope_end_keep(p->result.mel);
+        scope_end_merge();
+        scope_begin();
+        return;
+    }
     quantise(&p->result, a);
     if (s->mel) {
         p->result.mel = mel_of_sound(&p->result, s);
@@ -131,7 +153,7 @@ static void prepare(void *argument) {
 }
 
 static int64_t bytes_of(const sound *s) {
-    return (int64_t) tensor_bytes(s->pcm) + (s->mel ? (int64_t) tensor_bytes(s->mel) : 0);
+    return (s->pcm ? (int64_t) tensor_bytes(s->pcm) : 0) + (s->mel ? (int64_t) tensor_bytes(s->mel) : 0);
 }
 
 /* Decodes recording i into `home`; false if it is of no use, which is said once. */
@@ -208,6 +230,7 @@ dataset *dataset_open(const char *path, const dataset_settings *s) {
     dataset *d = NEW(dataset);
     d->settings = *s;
     d->list = recordings_find(path, s->held_out);
+    if (s->class_names) recordings_use_classes(d->list, s->class_names, s->class_count);
     d->sounds = NEW_ARRAY(sound, d->list->count);
     d->state = NEW_ARRAY(sound_state, d->list->count);
     d->home = scope_create();
@@ -223,6 +246,7 @@ dataset *dataset_open(const char *path, const dataset_settings *s) {
 }
 
 const recordings *dataset_recordings(const dataset *d) { return d->list; }
+const mel_front *dataset_front(const dataset *d) { return d->settings.mel; }
 size_t dataset_usable(const dataset *d, bool held_out) { return d->part_count[held_out]; }
 int64_t dataset_cached_bytes(const dataset *d) { return d->cached; }
 double dataset_seconds(const dataset *d) { return d->seconds; }
@@ -235,6 +259,15 @@ uint64_t dataset_fingerprint(const dataset *d) {
         h = (h ^ (uint64_t) (d->state[i] == CACHED ? length_of(&d->sounds[i]) : 0)) * 0x100000001B3u;
     }
     return h;
+}
+
+const tensor *dataset_features(const dataset *d, size_t i) {
+    return d->state[i] == CACHED && d->settings.features ? d->sounds[i].mel : NULL;
+}
+
+const size_t *dataset_part(const dataset *d, bool held_out, size_t *n) {
+    *n = d->part_count[held_out];
+    return d->part[held_out];
 }
 
 /* --- batches --- */
@@ -365,3 +398,15 @@ batch *dataset_held_out(dataset *d, random_key key, int64_t first, int64_t size)
     }
     return b;
 }
+
+/* --- as a source --- */
+
+static batch *draw_clips(void *d, random_key key, int64_t index, int64_t size, double class_dropout) {
+    return dataset_batch(d, key, index, size, class_dropout);
+}
+
+static batch *hold_out_clips(void *d, random_key key, int64_t first, int64_t size) {
+    return dataset_held_out(d, key, first, size);
+}
+
+batch_source dataset_source(dataset *d) { return (batch_source){d, draw_clips, hold_out_clips}; }

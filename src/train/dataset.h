@@ -27,6 +27,9 @@ typedef struct {
     bool balance;           /* all classes equally often */
     int64_t cache_bytes;    /* of decoded sound kept in memory */
     const mel_front *mel;   /* or NULL */
+    bool features; /* keep the mel spectrograms of whole recordings and not their sound: see dataset_features */
+    const char *const *class_names; /* in this order; NULL: the recordings' own, sorted */
+    size_t class_count;
 } dataset_settings;
 
 /* The recipe's object "data" (all keys optional but sample_rate and seconds, or frames of `hop` samples). */
@@ -37,11 +40,18 @@ typedef struct dataset dataset;
  * can. In the current scope. */
 dataset *dataset_open(const char *path, const dataset_settings *s);
 const recordings *dataset_recordings(const dataset *d);
+const mel_front *dataset_front(const dataset *d);
 size_t dataset_usable(const dataset *d, bool held_out); /* as far as is known */
 int64_t dataset_cached_bytes(const dataset *d);
 double dataset_seconds(const dataset *d); /* of what is cached */
 /* Changes when names, classes or lengths of the list do. */
 uint64_t dataset_fingerprint(const dataset *d);
+
+/* Features of recording i, [frames, M] in units of 1 / FEATURE_UNIT, with the end of the last window; NULL if it is of no use.
+ * Indices of the recordings to train on or held out. */
+enum { FEATURE_UNIT = 2048 };
+const tensor *dataset_features(const dataset *d, size_t i);
+const size_t *dataset_part(const dataset *d, bool held_out, size_t *count);
 
 /* One batch. */
 typedef struct {
@@ -51,6 +61,10 @@ typedef struct {
     int32_t *classes;      /* [B], -1: none */
     int32_t *labels;       /* the same before any were dropped */
     double *level, *place; /* [B] in [0, 1): which noise level, and where inside its segment */
+    /* Of canvases (canvas.h), which have no audio: */
+    tensor *text;      /* [B, E] of captions, or NULL */
+    float *seconds;    /* [B] of sound before the silence that fills the canvas */
+    uint32_t *handles; /* [B] bits: which conditions are given */
 } batch;
 
 /* Clips of batch `index` (steps times accumulation), all draws from the key; class_dropout: the part of the clips that
@@ -60,5 +74,13 @@ batch *dataset_batch(dataset *d, random_key key, int64_t index, int64_t size, do
 batch *dataset_held_out(dataset *d, random_key key, int64_t first, int64_t size);
 /* How many held-out clips there are. */
 int64_t dataset_held_out_clips(const dataset *d);
+
+/* Where batches come from: a dataset's clips as they are, or what a system makes of them. */
+typedef struct {
+    void *context;
+    batch *(*draw)(void *context, random_key key, int64_t index, int64_t size, double class_dropout);
+    batch *(*held_out)(void *context, random_key key, int64_t first, int64_t size);
+} batch_source;
+batch_source dataset_source(dataset *d);
 
 #endif

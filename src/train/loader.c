@@ -10,7 +10,7 @@ typedef struct {
 } slot;
 
 struct loader {
-    dataset *data;
+    batch_source source;
     random_key key;
     int64_t next, size;
     double class_dropout;
@@ -33,7 +33,7 @@ typedef struct {
 static void make(void *argument) {
     making *m = argument;
     loader *l = m->owner;
-    m->made = dataset_batch(l->data, l->key, l->next, l->size, l->class_dropout);
+    m->made = l->source.draw(l->source.context, l->key, l->next, l->size, l->class_dropout);
     scope_end_merge();
     scope_begin();
 }
@@ -90,9 +90,9 @@ static void loader_stop(void *argument) {
     pthread_mutex_destroy(&l->lock);
 }
 
-loader *loader_start(dataset *d, random_key key, int64_t first, int64_t size, double class_dropout) {
+loader *loader_start(batch_source source, random_key key, int64_t first, int64_t size, double class_dropout) {
     loader *l = NEW(loader);
-    *l = (loader){.data = d, .key = key, .next = first, .size = size, .class_dropout = class_dropout};
+    *l = (loader){.source = source, .key = key, .next = first, .size = size, .class_dropout = class_dropout};
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->changed, NULL);
     if (pthread_create(&l->thread, NULL, run, l)) fail(HISS_ERROR_MEMORY, "no thread can be started for loading");

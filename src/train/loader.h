@@ -6,10 +6,10 @@
 
 typedef struct loader loader;
 
-/* Starts making batches `first`, `first` + 1, ... of `size` clips; the dataset is the thread's until the loader ends
+/* Starts making batches `first`, `first` + 1, ... of `size` clips; the source is the thread's until the loader ends
  * with the current scope. At most LOADER_AHEAD wait. */
 enum { LOADER_AHEAD = 3 };
-loader *loader_start(dataset *d, random_key key, int64_t first, int64_t size, double class_dropout);
+loader *loader_start(batch_source source, random_key key, int64_t first, int64_t size, double class_dropout);
 /* The next batch, valid until the next call. Fails with what made the thread fail. */
 const batch *loader_next(loader *l);
 

@@ -23,6 +23,7 @@ typedef struct {
     const train_options *options;
     recipe *recipe;
     dataset *data;
+    batch_source source;
     random_key key;
     int64_t steps;
     config model; /* config.json */
@@ -170,6 +171,8 @@ static void open_data(run *r) {
              "a manifest",
              path);
     r->model = recipe_model(r->recipe, list->classes, list->class_count);
+    trainable_data d = {r->data, r->recipe->document, r->model, r->options->out};
+    r->source = r->recipe->system->source ? r->recipe->system->source(&d) : dataset_source(r->data);
 }
 
 static void make_network(run *r) {
@@ -185,10 +188,10 @@ static void resume(run *r) {
     r->state = (progress_state){.held_out = NAN, .seed = r->recipe->seed, .data = dataset_fingerprint(r->data)};
     char *latest = r->options->resume ? checkpoint_latest(r->options->out) : NULL;
     if (!latest) {
-        if (r->recipe->system->fit) r->recipe->system->fit(r->network, r->data, random_child(r->key, KEY_FIT));
+        if (r->recipe->system->fit) r->recipe->system->fit(r->network, r->source, random_child(r->key, KEY_FIT));
         return;
     }
-    progress_state saved = checkpoint_restore(latest, r->model, r->optimizer);
+    progress_state saved = checkpoint_restore(latest, r->model, r->parameters, r->optimizer);
     if (saved.data != r->state.data) warn("the recordings are not those of before: the losses will differ");
     if (saved.seed != r->state.seed) warn("the seed is not that of before: the losses will differ");
     saved.data = r->state.data;
@@ -203,7 +206,8 @@ static void make_held_out(run *r) {
     r->held_out = NEW_ARRAY(batch *, r->held_out_batches + 1);
     for (int64_t i = 0; i < r->held_out_batches; i++) {
         int64_t first = i * size, left = clips - first;
-        r->held_out[i] = dataset_held_out(r->data, random_child(r->key, KEY_DATA), first, left < size ? left : size);
+        r->held_out[i] =
+            r->source.held_out(r->source.context, random_child(r->key, KEY_DATA), first, left < size ? left : size);
     }
 }
 
@@ -237,7 +241,7 @@ static void set_up(run *r) {
     open_log(r);
     char *text = json_text(r->recipe->document.value);
     file_write(path_join(r->options->out, "recipe.json"), text, strlen(text));
-    r->loader = loader_start(r->data, random_child(r->key, KEY_DATA), r->state.step * r->recipe->accumulate,
+    r->loader = loader_start(r->source, random_child(r->key, KEY_DATA), r->state.step * r->recipe->accumulate,
                              r->recipe->batch, r->recipe->by_class ? r->recipe->class_dropout : 0);
     r->first_step = r->state.step;
     r->started = seconds_now();

@@ -49,8 +49,9 @@ static int choice(config c, const char *key, const char *const *names, int other
 }
 
 static void read_optimizer(config c, optimizer_settings *s) {
-    static const char *const keys[] = {"kind",         "learning_rate", "betas", "epsilon", "weight_decay",
-                                       "max_gradient", "warmup",        "decay", "final",   NULL};
+    static const char *const keys[] = {"kind",         "learning_rate", "betas",  "epsilon",
+                                       "weight_decay", "max_gradient",  "warmup", "decay",
+                                       "decay_from",   "final",         NULL};
     config_only(c, keys);
     s->decoupled = choice(c, "kind", KINDS, 0) == 1;
     s->rate = config_number(c, "learning_rate", s->rate, 0, 1);
@@ -67,6 +68,7 @@ static void read_optimizer(config c, optimizer_settings *s) {
     s->clip = config_number(c, "max_gradient", 0, 0, 1e12);
     s->warmup = config_int(c, "warmup", 0, 0, 1000000000);
     s->decay = (decay_kind) choice(c, "decay", DECAYS, 0);
+    s->decay_from = config_number(c, "decay_from", 0, 0, 1);
     s->final = config_number(c, "final", 0, 0, 1);
 }
 
@@ -85,8 +87,9 @@ optimizer_settings optimizer_settings_read(config recipe) {
 
 double optimizer_rate(const optimizer_settings *s, int64_t done, int64_t steps) {
     if (done < s->warmup) return s->rate * (double) (done + 1) / (double) s->warmup;
-    if (s->decay == DECAY_CONSTANT || steps <= s->warmup) return s->rate;
-    double part = (double) (done - s->warmup) / (double) (steps - s->warmup);
+    double first = fmax((double) s->warmup, s->decay_from * (double) steps);
+    if (s->decay == DECAY_CONSTANT || (double) done < first || (double) steps <= first) return s->rate;
+    double part = ((double) done - first) / ((double) steps - first);
     double left = s->decay == DECAY_LINEAR ? 1 - part : 0.5 + 0.5 * cos(M_PI * part);
     return s->rate * (s->final + (1 - s->final) * (part < 1 ? left : 0));
 }

@@ -11,9 +11,10 @@ typedef enum { DECAY_CONSTANT, DECAY_LINEAR, DECAY_COSINE } decay_kind;
 typedef struct {
     bool decoupled; /* AdamW: the weight decay acts on the weights, not on the gradient */
     double rate, beta1, beta2, epsilon, weight_decay;
-    double clip;      /* largest norm of all gradients together; 0: no clipping */
-    int64_t warmup;   /* steps in which the rate grows linearly from rate / warmup */
-    decay_kind decay; /* from the end of the warm-up to the last step, down to rate * final */
+    double clip;       /* largest norm of all gradients together; 0: no clipping */
+    int64_t warmup;    /* steps in which the rate grows linearly from rate / warmup */
+    decay_kind decay;  /* from the end of the warm-up to the last step, down to rate * final */
+    double decay_from; /* part of the steps before which there is no decay */
     double final;
     double average;      /* decay of the moving average; 0: none */
     bool average_warmup; /* decay of update n at most (1 + n) / (10 + n) */

@@ -48,11 +48,25 @@ static void read_rhythm(recipe *r, config c) {
     r->sounds.guidance = config_number(s, "guidance", 1, -100, 100);
 }
 
+/* Names, and words for each of them. */
+static void read_classes(recipe *r, config document) {
+    if (!config_has(document, "classes")) return;
+    config classes = config_get(document, "classes");
+    if (!json_is_object(classes.value))
+        fail(HISS_ERROR_FORMAT, "%s: must be an object: a list of synonyms under each name", classes.where);
+    const char *name, **names = NEW_ARRAY(const char *, config_count(classes) + 1);
+    json_t *words;
+    json_object_foreach(classes.value, name, words) names[r->data.class_count++] = name;
+    r->data.class_names = names;
+}
+
 static void read_data(recipe *r, config document) {
     config c = config_get(document, "data");
     int64_t mels = r->system->mels(r->network), hop = mels ? r->system->hop(r->network) : 1;
     r->data = dataset_settings_read(c, hop);
     r->data_path = config_string(c, "path", NULL);
+    r->data.features = r->system->features;
+    read_classes(r, document);
     r->by_class = config_bool(c, "class", false);
     if (r->by_class && !r->system->classes)
         fail(HISS_ERROR_ARGUMENT, "%s: class: %s takes no class labels", c.where, r->system->name);
@@ -65,8 +79,8 @@ static void read_data(recipe *r, config document) {
 }
 
 recipe *recipe_load(const char *path) {
-    static const char *const keys[] = {"about",     "system",  "network", "data",   "training",
-                                       "optimizer", "average", "every",   "sounds", NULL};
+    static const char *const keys[] = {"about",   "system", "network", "data",   "training", "optimizer",
+                                       "average", "every",  "sounds",  "canvas", "classes",  NULL};
     recipe *r = NEW(recipe);
     config c = r->document = config_load(path);
     config_only(c, keys);
@@ -93,6 +107,7 @@ config recipe_model(const recipe *r, const char *const *classes, size_t class_co
         json_t *list = json_array();
         for (size_t i = 0; i < class_count; i++) json_array_append_new(list, json_string(classes[i]));
         json_object_set_new(o, "classes", list);
+        if (r->data.class_names) json_object_set(o, "class_words", config_get(r->document, "classes").value);
     }
     return (config){o, "the model's configuration"};
 }

@@ -55,8 +55,8 @@ static void walk(list *l, const char *folder, const char *prefix, const char *la
 
 /* --- manifests --- */
 
-enum { PATH, CLASS, CAPTION, SPLIT, COLUMNS };
-static const char *const COLUMN_NAMES[COLUMNS] = {"path", "class", "caption", "split"};
+enum { PATH, CLASS, CAPTION, SPLIT, KIND, COLUMNS };
+static const char *const COLUMN_NAMES[COLUMNS] = {"path", "class", "caption", "split", "kind"};
 
 typedef struct {
     const char *file, *folder;
@@ -71,6 +71,7 @@ static void add_row(list *l, const manifest *m, const char *const cell[COLUMNS])
     r->path = *cell[PATH] == '/' ? cell[PATH] : path_join(m->folder, cell[PATH]);
     if (cell[CLASS] && *cell[CLASS]) r->label = cell[CLASS];
     if (cell[CAPTION] && *cell[CAPTION]) r->caption = cell[CAPTION];
+    if (cell[KIND] && *cell[KIND]) r->kind = cell[KIND];
     if (!cell[SPLIT] || !*cell[SPLIT]) return;
     static const char *const held[] = {"held-out", "held_out", "heldout", "test", "valid", "validation"};
     r->has_split = true;
@@ -108,7 +109,7 @@ static void read_json_line(list *l, manifest *m, const char *line) {
 }
 
 static void read_manifest(list *l, const char *path) {
-    manifest m = {.file = path, .folder = path_folder(path), .column = {0, 1, 2, 3}};
+    manifest m = {.file = path, .folder = path_folder(path), .column = {0, 1, 2, 3, 4}};
     const char *extension = path_extension(path);
     bool json = !strcmp(extension, ".jsonl") || !strcmp(extension, ".json") || !strcmp(extension, ".ndjson");
     bytes whole = file_read(path, MANIFEST_BYTES);
@@ -151,6 +152,24 @@ static void number_classes(recordings *r) {
         const char **found = bsearch(&item->label, labels, r->class_count, sizeof *labels, by_text);
         item->class_index = (int32_t) (found - labels);
     }
+}
+
+void recordings_use_classes(recordings *r, const char *const *names, size_t count) {
+    const char *stranger = NULL;
+    size_t strangers = 0;
+    r->classes = NEW_ARRAY(const char *, count + 1);
+    r->class_count = count;
+    memcpy(r->classes, names, count * sizeof *names);
+    for (size_t i = 0; i < r->count; i++) {
+        sound_file *item = &r->items[i];
+        item->class_index = -1;
+        for (size_t c = 0; item->label && c < count && item->class_index < 0; c++)
+            if (!strcmp(item->label, names[c])) item->class_index = (int32_t) c;
+        if (!item->label || item->class_index >= 0) continue;
+        strangers++;
+        stranger = item->label;
+    }
+    if (strangers) warn("%zu recordings are of classes the recipe does not list, such as '%s'", strangers, stranger);
 }
 
 /* FNV-1a and a final mix: uniform in [0, 1). */

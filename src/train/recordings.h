@@ -9,7 +9,8 @@
 typedef struct {
     const char *name, *path; /* as the folder or manifest has it; to be opened */
     const char *label;       /* class, or NULL */
-    const char *caption;     /* or NULL */
+    const char *caption;     /* or NULL; several are separated by " | " */
+    const char *kind;        /* where it comes from: "real", "rendered", ...; or NULL */
     bool has_split, held_out;
     int32_t class_index; /* in classes; -1: none */
 } sound_file;
@@ -22,9 +23,12 @@ typedef struct {
 } recordings;
 
 /* A folder: every sound file in it and below; the first sub-folder on the way is the class. A manifest, .jsonl with the
- * keys path, class, caption, split, or tab-separated columns of that order (a first line of names may change it); paths
+ * keys path, class, caption, split, kind, or tab-separated columns of that order (a first line of names may change it); paths
  * are relative to the manifest; split is "train" or "held-out". held_out: the part of the rest kept for measuring,
  * chosen by a hash of the name. Fails when there is nothing. In the current scope. */
 recordings *recordings_find(const char *path, double held_out);
+
+/* Numbers the classes by this list in place of the sorted labels; recordings of other classes are of none, which is said. */
+void recordings_use_classes(recordings *r, const char *const *names, size_t count);
 
 #endif

@@ -162,7 +162,7 @@ static void *make_wave_unet(config network, binder *b) {
 
 /* The level of each class over time: root of the mean square of its clips in frames, smoothed over 9 frames, never
  * below -50 dB. */
-static void fit_wave_unet(void *model, dataset *d, random_key key) {
+static void fit_wave_unet(void *model, batch_source s, random_key key) {
     enum { BATCHES = 64, SIZE = 64, REACH = 4 };
     static const float LEAST = 0.003f;
     const wave_unet_config *c = wave_unet_sizes(model);
@@ -170,7 +170,7 @@ static void fit_wave_unet(void *model, dataset *d, random_key key) {
     double *sum = NEW_ARRAY(double, K *F), *clips = NEW_ARRAY(double, K);
     for (int i = 0; i < BATCHES; i++) {
         scope_begin();
-        const batch *b = dataset_batch(d, key, i, SIZE, 0);
+        const batch *b = s.draw(s.context, key, i, SIZE, 0);
         int64_t T = b->audio->shape[1];
         for (int64_t k = 0; k < SIZE; k++) {
             int32_t label = b->labels[k] < 0 ? 0 : b->labels[k];
@@ -229,7 +229,7 @@ static const trainable WAVE_UNET = {.name = "wave-unet",
 
 /* --- the table --- */
 
-const trainable *const TRAINABLES[] = {&DIFFWAVE, &WAVEGRAD, &WAVE_UNET, NULL};
+const trainable *const TRAINABLES[] = {&DIFFWAVE, &WAVEGRAD, &WAVE_UNET, &TRAIN_MEL_DIT, NULL};
 
 const trainable *trainable_named(const char *name) {
     enum { MOST = 32 };

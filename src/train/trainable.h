@@ -10,6 +10,13 @@ typedef struct {
     const float *level;        /* [B]: the step or noise level */
 } loss_trace;
 
+/* What a source of batches is made of. */
+typedef struct {
+    dataset *data;
+    config recipe, network;
+    const char *out; /* the run's folder */
+} trainable_data;
+
 typedef struct {
     const char *name;                /* as src/systems calls it */
     const char *const *keys;         /* of its network's configuration; NULL-terminated */
@@ -17,10 +24,13 @@ typedef struct {
     int64_t (*hop)(config network);  /* samples a mel frame */
     int64_t (*mels)(config network); /* 0: takes no mel */
     bool classes;                    /* knows class labels */
+    bool features;                   /* is trained on mel spectrograms of whole recordings */
     /* Binds the network that a configuration tells; what it returns goes to loss. */
     void *(*make)(config network, binder *b);
+    /* Makes its batches; NULL: the dataset's clips as they are. */
+    batch_source (*source)(const trainable_data *d);
     /* Takes what it must know of the recordings, before the first step; NULL: nothing. Clips are drawn with the key. */
-    void (*fit)(void *model, dataset *d, random_key key);
+    void (*fit)(void *model, batch_source s, random_key key);
     /* The mean loss of a batch, one F32 number, recorded. All that is drawn comes with the batch. trace: NULL, or gets
      * what the network was given and gave. */
     tensor *(*loss)(const void *model, const batch *b, loss_trace *trace);
@@ -28,6 +38,7 @@ typedef struct {
 
 /* NULL-terminated. */
 extern const trainable *const TRAINABLES[];
+extern const trainable TRAIN_MEL_DIT;
 /* Fails with the nearest names. */
 const trainable *trainable_named(const char *name);
 

@@ -1,0 +1,39 @@
+/* hiss's own sound model: a diffusion transformer over mel spectrograms, with no autoencoder between (mel_patches.h). Blocks as in
+ * Peebles and Xie 2023 (arXiv 2212.09748) with one modulation for all of them (adaLN-single, Chen et al. 2023, arXiv 2310.00426),
+ * rotary positions, RMS norms and SwiGLU. It is given z = t w + (1 - t) noise, t from 0 (noise) to 1, and predicts w.
+ * B batch, N patches, P components, D width, E numbers of a text. */
+#ifndef HISS_MODELS_MEL_DIT_H
+#define HISS_MODELS_MEL_DIT_H
+
+#include "models/mel_patches.h"
+
+typedef struct {
+    int64_t width, blocks, heads, text, classes; /* D, .., .., E, K */
+    int64_t bands, frames, components;           /* of mel_patches */
+} mel_dit_config;
+
+/* Keys: width, blocks, heads, components, patch, bands, text_width, classes (a number or names). */
+mel_dit_config mel_dit_config_read(config c);
+
+typedef struct mel_dit mel_dit;
+mel_dit *mel_dit_bind(const mel_dit_config *c, binder *b);
+const mel_dit_config *mel_dit_sizes(const mel_dit *net);
+const mel_patches *mel_dit_patches(const mel_dit *net);
+
+/* What is asked for. A handle that is off has a learned stand-in: classes -1; of the others the last number of a row is 1 and the
+ * rest are 0 (see handle_rows). NULL: off for all. */
+typedef struct {
+    const float *seconds;   /* [B] of sound before silence */
+    const int32_t *classes; /* [B] */
+    const tensor *text;     /* [B, E + 1], unit vectors times sqrt(E) */
+    const tensor *coarse;   /* [B, N, M / 8 + 1] */
+    const tensor *style;    /* [B, 2 M + 1] */
+} mel_dit_condition;
+
+/* Rows of values [B, ..., C] -> [B, ..., C + 1], off where given[b] is false (NULL: all given). */
+tensor *handle_rows(const tensor *values, float factor, const bool *given);
+
+/* z [B, N, P], t [B] -> w [B, N, P]. */
+tensor *mel_dit_forward(const mel_dit *net, const tensor *z, const float *t, const mel_dit_condition *c);
+
+#endif

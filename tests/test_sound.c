@@ -1,0 +1,309 @@
+/* The sound model: eigenvectors, patches, the derivative of the network's whole loss, what its handles do, and training on a captioned
+ * list: canvases, fitting, a stopped run that goes on bit for bit. */
+#include "test.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/random.h"
+#include "models/mel_dit.h"
+#include "signal/audio.h"
+#include "store/store.h"
+#include "tensor/eigen.h"
+#include "tensor/ops.h"
+#include "train/canvas.h"
+#include "train/loop.h"
+#include "train/optimizer.h"
+
+static char root[] = "/tmp/hiss-sound-XXXXXX";
+static const char *under_root(const char *name) { return path_join(root, name); }
+
+static tensor *draw(shape s, uint64_t stream) {
+    tensor *t = tensor_new(F32, s);
+    random_normal((random_key){3, stream}, 0, f32(t), (size_t) count(t));
+    return t;
+}
+
+/* --- eigenvectors --- */
+
+static void test_eigen(void **state) {
+    (void) state;
+    enum { N = 37 };
+    scope_begin();
+    tensor *x = draw(SHAPE(N, N), 1);
+    double a[N][N], v[N][N], values[N];
+    for (int i = 0; i < N; i++)
+        for (int k = 0; k < N; k++) v[i][k] = a[i][k] = (double) f32(x)[i * N + k] + f32(x)[k * N + i];
+    symmetric_eigen(&v[0][0], N, values);
+    for (int i = 0; i < N; i++) {
+        if (i) assert_true(values[i] <= values[i - 1]);
+        for (int k = 0; k < N; k++) {
+            double row = 0, dot = 0;
+            for (int j = 0; j < N; j++) {
+                row += a[k][j] * v[i][j];
+                dot += v[i][j] * v[k][j];
+            }
+            assert_true(fabs(row - values[i] * v[i][k]) < 1e-10);
+            assert_true(fabs(dot - (i == k)) < 1e-12);
+        }
+    }
+    scope_end();
+}
+
+/* --- patches --- */
+
+/* All components kept: patches give the spectrogram back. */
+static void test_patches(void **state) {
+    (void) state;
+    enum { M = 16, R = 2, F = 6, P = M * R };
+    scope_begin();
+    binder *b = binder_new((random_key){1, 0});
+    mel_patches p = mel_patches_bind(M, R, P, b);
+    for (int m = 0; m < M; m++) f32(p.mean)[m] = (float) m - 8, f32(p.deviation)[m] = 1 + 0.1f * (float) m;
+    for (int i = 0; i < P; i++) f32(p.centre)[i] = 0.01f * (float) i, f32(p.scale)[i] = 0.5f + (float) i;
+    tensor *mel = draw(SHAPE(2, F, M), 2), *normal = mel_normalise(&p, mel);
+    tensor *w = mel_to_patches(&p, normal), *back = mel_from_patches(&p, w);
+    assert_int_equal(w->shape[1], F / R);
+    for (int64_t i = 0; i < count(mel); i++) assert_true(fabsf(f32(back)[i] - f32(normal)[i]) < 1e-4f);
+    mel_denormalise(&p, back);
+    for (int64_t i = 0; i < count(mel); i++) /* but for what was held within +-6 */
+        if (fabsf(f32(normal)[i]) < 6) assert_true(fabsf(f32(back)[i] - f32(mel)[i]) < 1e-3f);
+    tensor *coarse = mel_coarse(&p, normal);
+    double mean = 0;
+    for (int f = 2; f < 4; f++)
+        for (int m = 8; m < 16; m++) mean += f32(normal)[(F + f) * M + m] / 16;
+    assert_true(fabs(f32(coarse)[(3 + 1) * 2 + 1] - mean) < 1e-5);
+    tensor *style = mel_style(&p, normal, (int64_t[]){1, 6});
+    assert_true(f32(style)[M] == 0 && fabsf(f32(style)[0] - f32(normal)[0]) < 1e-6f);
+    scope_end();
+}
+
+/* --- the network --- */
+
+static const mel_dit_config TINY = {
+    .width = 16, .blocks = 2, .heads = 2, .text = 5, .classes = 3, .bands = 16, .frames = 2, .components = 7};
+
+typedef struct {
+    mel_dit *net;
+    params *p;
+    tensor *z, *target, *weight;
+    mel_dit_condition c;
+} problem;
+
+/* A network with no zeros in it. */
+static problem make_problem(void) {
+    binder *b = binder_new((random_key){4, 0});
+    problem q = {.net = mel_dit_bind(&TINY, b)};
+    q.p = binder_finish(b, true);
+    for (size_t i = 0; i < q.p->count; i++) {
+        const tensor *more = draw(shape_of(q.p->items[i]->value), 50 + i);
+        for (int64_t k = 0; k < count(more); k++) f32(q.p->items[i]->value)[k] += 0.2f * f32(more)[k];
+        param_changed(q.p->items[i]);
+    }
+    static const bool given[3] = {true, false, true}, coarse[3] = {false, true, true}, style[3] = {true, true, false};
+    static const float seconds[3] = {0.5f, 1, 0.1f};
+    static const int32_t classes[3] = {2, -1, 0};
+    q.z = draw(SHAPE(3, 5, 7), 11);
+    q.target = draw(SHAPE(3, 5, 7), 12);
+    q.weight = tensor_from((float[]){1, 3, 0.5f}, SHAPE(3));
+    q.c = (mel_dit_condition){seconds, classes, handle_rows(draw(SHAPE(3, 5), 13), 2, given),
+                              handle_rows(draw(SHAPE(3, 5, 2), 14), 1, coarse),
+                              handle_rows(draw(SHAPE(3, 32), 15), 1, style)};
+    return q;
+}
+
+static const float LEVELS[3] = {0.1f, 0.5f, 0.9f};
+
+static const tensor *loss_of(const problem *q) {
+    return weighted_mse_loss(mel_dit_forward(q->net, q->z, LEVELS, &q->c), q->target, q->weight);
+}
+
+static void move_along(problem *q, size_t i, const tensor *direction, float step) {
+    param *p = q->p->items[i];
+    for (int64_t k = 0; k < count(direction); k++) f32(p->value)[k] += step * f32(direction)[k];
+    param_changed(p);
+}
+
+static double sum_squares_of(const problem *q) { /* the loss in double */
+    const tensor *y = mel_dit_forward(q->net, q->z, LEVELS, &q->c);
+    double sum = 0;
+    for (int64_t i = 0, n = count(y); i < n; i++)
+        sum += f32(q->weight)[i / (n / 3)] * pow((double) f32(y)[i] - f32(q->target)[i], 2) / (double) n;
+    return sum;
+}
+
+/* Every parameter, along a random direction. */
+static void test_derivative(void **state) {
+    (void) state;
+    scope_begin();
+    precision_set(PRECISION_F32);
+    problem q = make_problem();
+    params_zero_grad(q.p);
+    scope_begin();
+    tape_begin();
+    backward(loss_of(&q), 1);
+    scope_end();
+    int learned = 0;
+    for (size_t i = 0; i < q.p->count; i++) {
+        const param *p = q.p->items[i];
+        if (!p->trainable) continue;
+        const float h = 4e-3f;
+        const tensor *direction = draw(shape_of(p->value), 300 + i);
+        double got = 0, size = 0;
+        for (int64_t k = 0; k < count(direction); k++) {
+            got += (double) p->grad[k] * f32(direction)[k];
+            size += fabs((double) p->grad[k] * f32(direction)[k]);
+        }
+        move_along(&q, i, direction, h);
+        double high = sum_squares_of(&q);
+        move_along(&q, i, direction, -2 * h);
+        double low = sum_squares_of(&q);
+        move_along(&q, i, direction, h);
+        double expected = (high - low) / (2 * (double) h);
+        if (!(fabs(got - expected) <= 5e-3 * size + 2e-5))
+            fail_msg("%s: slope %g, expected %g", p->name, got, expected);
+        assert_true(size > 0);
+        learned++;
+    }
+    assert_true(learned > 20);
+    precision_set(PRECISION_AUTO);
+    scope_end();
+}
+
+static double difference(const tensor *a, const tensor *b, int64_t item) {
+    double most = 0;
+    for (int64_t i = item * count(a) / 3; i < (item + 1) * count(a) / 3; i++)
+        most = fmax(most, fabs(f32(a)[i] - f32(b)[i]));
+    return most;
+}
+
+/* A handle changes what is predicted where it is given, and only there; a batch is its items one by one. */
+static void test_handles(void **state) {
+    (void) state;
+    scope_begin();
+    problem q = make_problem();
+    const tensor *all = mel_dit_forward(q.net, q.z, LEVELS, &q.c);
+    mel_dit_condition c = q.c;
+    c.text = NULL;
+    const tensor *without = mel_dit_forward(q.net, q.z, LEVELS, &c);
+    assert_true(difference(all, without, 0) > 1e-3 && difference(all, without, 1) < 1e-6 &&
+                difference(all, without, 2) > 1e-3);
+    c = q.c;
+    c.coarse = NULL;
+    without = mel_dit_forward(q.net, q.z, LEVELS, &c);
+    assert_true(difference(all, without, 0) < 1e-6 && difference(all, without, 1) > 1e-3 &&
+                difference(all, without, 2) > 1e-3);
+    c = q.c;
+    c.style = NULL;
+    without = mel_dit_forward(q.net, q.z, LEVELS, &c);
+    assert_true(difference(all, without, 0) > 1e-3 && difference(all, without, 1) > 1e-3 &&
+                difference(all, without, 2) < 1e-6);
+    c = q.c;
+    c.classes = NULL;
+    without = mel_dit_forward(q.net, q.z, LEVELS, &c);
+    assert_true(difference(all, without, 0) > 1e-3 && difference(all, without, 1) < 1e-6 &&
+                difference(all, without, 2) > 1e-3);
+    scope_end();
+}
+
+/* --- training --- */
+
+enum { SOUNDS = 8 };
+
+/* Tones and noises with captions, their list, and a file of made-up vectors for all texts. */
+static void write_data(void) {
+    enum { RATE = 44100 };
+    char *list = copy_string("path\tclass\tcaption\tsplit\tsource\tlicence\tkind\n"), *texts = copy_string("");
+    for (int i = 0; i < SOUNDS; i++) {
+        audio *a = audio_new((1 + i) * 9000, 1, RATE);
+        for (int64_t t = 0; t < a->frames; t++) {
+            double noise = 2 * random_uniform((random_key){(uint64_t) i, 7}, (uint64_t) t) - 1;
+            a->samples[t] = (float) (0.5 * (i % 2 ? noise : sin(0.05 * (1 + i) * (double) t)));
+        }
+        audio_write(under_root(format("%d.wav", i)), a, AUDIO_PCM16);
+        list = format("%s%d.wav\t%s\tsound %d | other %d\t%s\tx\tx\t%s\n", list, i, i % 2 ? "noise" : "tone", i, i % 2,
+                      i < 6 ? "train" : "held-out", i % 3 ? "real" : "rendered");
+        texts = format("%ssound %d\n", texts, i);
+    }
+    static const char *const rest[] = {
+        "other 0",    "other 1",           "noise", "noise sound", "the sound of noise", "tone",
+        "tone sound", "the sound of tone", "a beep"};
+    int64_t n = SOUNDS + sizeof rest / sizeof *rest;
+    for (size_t i = 0; i < sizeof rest / sizeof *rest; i++) texts = format("%s%s\n", texts, rest[i]);
+    file_write(under_root("list.tsv"), list, strlen(list));
+    tensor *vectors = draw(SHAPE(n, 5), 70);
+    named_tensor items[2] = {{"texts", tensor_wrap(U8, SHAPE((int64_t) strlen(texts)), texts)}, {"vectors", vectors}};
+    for (int i = 0; i < 3; i++) {
+        folder_make(under_root(format("run-%d", i)));
+        safetensors_write(under_root(format("run-%d/captions.safetensors", i)), items, 2, NULL);
+    }
+}
+
+static const char RECIPE[] =
+    "{\"system\": \"mel-dit\","
+    " \"network\": {\"width\": 16, \"blocks\": 2, \"heads\": 2, \"components\": 24, \"patch\": 8, \"text_width\": 5},"
+    " \"data\": {\"sample_rate\": 44100, \"frames\": 64, \"class\": true, \"cache_mib\": 64},"
+    " \"canvas\": {\"frames\": [32, 64]},"
+    " \"training\": {\"batch\": 3, \"steps\": 40, \"precision\": \"f32\", \"seed\": 3},"
+    " \"optimizer\": {\"kind\": \"adamw\", \"learning_rate\": 0.01, \"warmup\": 3},"
+    " \"average\": {\"decay\": 0.9},"
+    " \"every\": {\"log\": 10, \"held_out\": 20, \"sounds\": 0, \"checkpoint\": 1000},"
+    " \"classes\": {\"noise\": [], \"tone\": [\"a beep\"]}}";
+
+static double first_held_out, last_held_out;
+static void watch(const train_report *report, void *context) {
+    (void) context;
+    if (report->event != TRAIN_HELD_OUT) return;
+    if (isnan(first_held_out)) first_held_out = report->held_out;
+    last_held_out = report->held_out;
+}
+
+static void train(const char *out, int64_t steps, bool resume) {
+    train_options o = {.recipe = under_root("recipe.json"),
+                       .data = under_root("list.tsv"),
+                       .out = under_root(out),
+                       .steps = steps,
+                       .resume = resume,
+                       .watch = watch};
+    train_run(&o);
+}
+
+static void test_training(void **state) {
+    (void) state;
+    scope_begin();
+    file_write(under_root("recipe.json"), RECIPE, strlen(RECIPE));
+    write_data();
+    first_held_out = NAN;
+    train("run-0", 80, false);
+    assert_true(last_held_out < first_held_out);
+    /* Stopped and gone on with: the same weights. */
+    train("run-1", 40, false);
+    train("run-2", 20, false);
+    train("run-2", 40, true);
+    bytes whole = file_read(under_root("run-1/weights.safetensors"), 1 << 24);
+    bytes parts = file_read(under_root("run-2/weights.safetensors"), 1 << 24);
+    assert_int_equal(whole.size, parts.size);
+    assert_memory_equal(whole.data, parts.data, whole.size);
+    scope_end();
+}
+
+/* Constant for the first half, then a line. */
+static void test_rate(void **state) {
+    (void) state;
+    optimizer_settings s = {.rate = 1, .warmup = 10, .decay = DECAY_LINEAR, .decay_from = 0.5, .final = 0.1};
+    assert_true(fabs(optimizer_rate(&s, 4, 100) - 0.5) < 1e-12);
+    assert_true(optimizer_rate(&s, 10, 100) == 1 && optimizer_rate(&s, 49, 100) == 1);
+    assert_true(fabs(optimizer_rate(&s, 75, 100) - 0.55) < 1e-12);
+}
+
+int main(void) {
+    if (!mkdtemp(root)) return 1;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_eigen),   cmocka_unit_test(test_patches),  cmocka_unit_test(test_derivative),
+        cmocka_unit_test(test_handles), cmocka_unit_test(test_training), cmocka_unit_test(test_rate),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
