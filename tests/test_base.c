@@ -398,6 +398,30 @@ static void test_json(void **state) {
     assert_non_null(strstr(json_text(o), "\"k\": 0.1"));
 }
 
+/* Messages about a file tell the line of the key, or of the object that lacks it. */
+static void only_known(void *c) {
+    static const char *const KNOWN[] = {"gain", "pan", NULL};
+    config_only(*(config *) c, KNOWN);
+}
+
+static void too_wide(void *c) { config_number(*(config *) c, "pan", 0, -1, 1); }
+
+static void need_prompt(void *c) { config_need_string(*(config *) c, "prompt"); }
+
+static void test_json_lines(void **state) {
+    (void) state;
+    const char *text =
+        "{\n \"a.b\": {\"c\": \"}\\\"]\"},\n \"a\": [[],\n  {\"gain\": 1,\n   \"pan\": 3,\n   \"gian\": 2}]}";
+    config c = parse(text);
+    c.text = text;
+    config inner = config_at(config_get(c, "a"), 1);
+    expect_error(only_known, &inner, HISS_ERROR_FORMAT, "c.json: a[1].gian (line 6): is not a known setting; did you");
+    expect_error(too_wide, &inner, HISS_ERROR_FORMAT, "c.json: a[1].pan (line 5): is 3");
+    expect_error(need_prompt, &inner, HISS_ERROR_FORMAT, "c.json: a[1].prompt (line 4): is missing");
+    expect_error(need_prompt, &c, HISS_ERROR_FORMAT, "c.json: prompt: is missing");
+    assert_string_equal(config_place(config_get(config_get(c, "a.b"), "c")), "c.json: a.b.c (line 2)");
+}
+
 static void bad_json(void *text) { parse(text); }
 static void bad_range(void *text) { config_int(config_get(parse(text), "a"), "n", 0, 0, 2); }
 static void bad_need(void *text) { config_need_string(parse(text), "name"); }
@@ -480,6 +504,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_bad_files, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_full_disk, set_up, tear_down),
         cmocka_unit_test(test_json),
+        cmocka_unit_test(test_json_lines),
         cmocka_unit_test(test_bad_json),
         cmocka_unit_test(test_suggest),
         cmocka_unit_test(test_text),

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json_line.h"
 #include "base/scope.h"
 #include "base/text.h"
 
@@ -16,21 +17,32 @@ config config_parse(const char *text, size_t size, const char *name) {
     json_t *value = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (!value) fail(HISS_ERROR_FORMAT, "%s: line %d, column %d: %s", name, error.line, error.column, error.text);
     defer(release, value);
-    return (config){value, copy_string(name)};
+    return (config){value, copy_string(name), NULL};
 }
 
 config config_load(const char *path) {
     bytes text = file_read(path, (size_t) 64 << 20);
-    return config_parse((const char *) text.data, text.size, path);
+    config c = config_parse((const char *) text.data, text.size, path);
+    c.text = (const char *) text.data;
+    return c;
 }
 
 /* "file: a" and then "file: a.b". */
-static const char *place(config c, const char *key) {
+static const char *below(config c, const char *key) {
     return format("%s%s%s", c.where, strstr(c.where, ": ") ? "." : ": ", key);
 }
 
+/* "file: a.b (line 7)", or the line of what should hold it. */
+static const char *place(config c, const char *key) {
+    const char *path = below(c, key), *line = json_line(c.text, path);
+    return format("%s%s", path, *line ? line : json_line(c.text, c.where));
+}
+
+const char *config_place(config c) { return format("%s%s", c.where, json_line(c.text, c.where)); }
+
 static json_t *lookup(config c, const char *key) {
-    if (!json_is_object(c.value)) fail(HISS_ERROR_FORMAT, "%s: should be an object with a key \"%s\"", c.where, key);
+    if (!json_is_object(c.value))
+        fail(HISS_ERROR_FORMAT, "%s: should be an object with a key \"%s\"", config_place(c), key);
     json_t *value = json_object_get(c.value, key);
     return json_is_null(value) ? NULL : value;
 }
@@ -40,35 +52,35 @@ bool config_has(config c, const char *key) { return lookup(c, key) != NULL; }
 config config_get(config c, const char *key) {
     json_t *value = lookup(c, key);
     if (!value) fail(HISS_ERROR_FORMAT, "%s: is missing", place(c, key));
-    return (config){value, place(c, key)};
+    return (config){value, below(c, key), c.text};
 }
 
 config config_at(config array, size_t index) {
-    if (!json_is_array(array.value)) fail(HISS_ERROR_FORMAT, "%s: should be an array", array.where);
+    if (!json_is_array(array.value)) fail(HISS_ERROR_FORMAT, "%s: should be an array", config_place(array));
     json_t *value = json_array_get(array.value, index);
-    if (!value) fail(HISS_ERROR_FORMAT, "%s: has %zu elements, one more is needed", array.where, index);
-    return (config){value, format("%s[%zu]", array.where, index)};
+    if (!value) fail(HISS_ERROR_FORMAT, "%s: has %zu elements, one more is needed", config_place(array), index);
+    return (config){value, format("%s[%zu]", array.where, index), array.text};
 }
 
 size_t config_count(config c) {
     if (json_is_array(c.value)) return json_array_size(c.value);
     if (json_is_object(c.value)) return json_object_size(c.value);
-    fail(HISS_ERROR_FORMAT, "%s: should be an array or an object", c.where);
+    fail(HISS_ERROR_FORMAT, "%s: should be an array or an object", config_place(c));
 }
 
 static int64_t as_int(config c, int64_t low, int64_t high) {
     double real = json_number_value(c.value);
     bool whole = json_is_integer(c.value) || (json_is_real(c.value) && real == rint(real) && fabs(real) < 0x1p53);
-    if (!whole) fail(HISS_ERROR_FORMAT, "%s: should be a whole number", c.where);
+    if (!whole) fail(HISS_ERROR_FORMAT, "%s: should be a whole number", config_place(c));
     int64_t value = json_is_integer(c.value) ? json_integer_value(c.value) : (int64_t) real;
     if (value < low || value > high)
-        fail(HISS_ERROR_FORMAT, "%s: is %lld, should be from %lld to %lld", c.where, (long long) value, (long long) low,
-             (long long) high);
+        fail(HISS_ERROR_FORMAT, "%s: is %lld, should be from %lld to %lld", config_place(c), (long long) value,
+             (long long) low, (long long) high);
     return value;
 }
 
 static const char *as_string(config c) {
-    if (!json_is_string(c.value)) fail(HISS_ERROR_FORMAT, "%s: should be a string", c.where);
+    if (!json_is_string(c.value)) fail(HISS_ERROR_FORMAT, "%s: should be a string", config_place(c));
     return json_string_value(c.value);
 }
 
@@ -83,17 +95,17 @@ int64_t config_need_int(config c, const char *key, int64_t low, int64_t high) {
 double config_number(config c, const char *key, double otherwise, double low, double high) {
     if (!config_has(c, key)) return otherwise;
     config found = config_get(c, key);
-    if (!json_is_number(found.value)) fail(HISS_ERROR_FORMAT, "%s: should be a number", found.where);
+    if (!json_is_number(found.value)) fail(HISS_ERROR_FORMAT, "%s: should be a number", config_place(found));
     double value = json_number_value(found.value);
     if (!(value >= low && value <= high))
-        fail(HISS_ERROR_FORMAT, "%s: is %g, should be from %g to %g", found.where, value, low, high);
+        fail(HISS_ERROR_FORMAT, "%s: is %g, should be from %g to %g", config_place(found), value, low, high);
     return value;
 }
 
 bool config_bool(config c, const char *key, bool otherwise) {
     if (!config_has(c, key)) return otherwise;
     config found = config_get(c, key);
-    if (!json_is_boolean(found.value)) fail(HISS_ERROR_FORMAT, "%s: should be true or false", found.where);
+    if (!json_is_boolean(found.value)) fail(HISS_ERROR_FORMAT, "%s: should be true or false", config_place(found));
     return json_is_true(found.value);
 }
 
@@ -107,13 +119,14 @@ double *config_numbers(config c, const char *key, size_t most, size_t *count) {
     *count = 0;
     if (!config_has(c, key)) return NULL;
     config array = config_get(c, key);
-    if (!json_is_array(array.value)) fail(HISS_ERROR_FORMAT, "%s: should be an array of numbers", array.where);
+    if (!json_is_array(array.value)) fail(HISS_ERROR_FORMAT, "%s: should be an array of numbers", config_place(array));
     size_t n = json_array_size(array.value);
-    if (n > most) fail(HISS_ERROR_FORMAT, "%s: has %zu numbers, at most %zu are allowed", array.where, n, most);
+    if (n > most) fail(HISS_ERROR_FORMAT, "%s: has %zu numbers, at most %zu are allowed", config_place(array), n, most);
     double *numbers = NEW_ARRAY(double, n);
     for (size_t i = 0; i < n; i++) {
         json_t *value = json_array_get(array.value, i);
-        if (!json_is_number(value)) fail(HISS_ERROR_FORMAT, "%s[%zu]: should be a number", array.where, i);
+        if (!json_is_number(value))
+            fail(HISS_ERROR_FORMAT, "%s: should be a number", config_place(config_at(array, i)));
         numbers[i] = json_number_value(value);
     }
     *count = n;
@@ -121,7 +134,7 @@ double *config_numbers(config c, const char *key, size_t most, size_t *count) {
 }
 
 void config_only(config c, const char *const *known) {
-    if (!json_is_object(c.value)) fail(HISS_ERROR_FORMAT, "%s: should be an object", c.where);
+    if (!json_is_object(c.value)) fail(HISS_ERROR_FORMAT, "%s: should be an object", config_place(c));
     size_t n = 0;
     while (known[n]) n++;
     const char *key;

@@ -7,10 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A value and where it came from, for messages: "model/config.json: network.layers". */
+/* A value and where it came from, for messages: "model/config.json: network.layers (line 7)". */
 typedef struct {
     json_t *value; /* borrowed: the document lives in the scope it was loaded in */
     const char *where;
+    const char *text; /* of the document, ended by 0, for the lines in messages; NULL: none are told */
 } config;
 
 config config_load(const char *path);                                 /* at most 64 MiB */
@@ -31,6 +32,9 @@ const char *config_need_string(config c, const char *key);
 double *config_numbers(config c, const char *key, size_t most, size_t *count);
 /* Fails on a key not in the NULL-terminated list, with the nearest known ones: a mistyped setting is never ignored. */
 void config_only(config c, const char *const *known);
+
+/* Where a value is, for messages of one's own: "model/config.json: network.layers (line 7)". */
+const char *config_place(config c);
 
 /* A document being made; freed with the current scope. json_text: indented, in the current scope. */
 json_t *json_make_object(void);

@@ -221,7 +221,7 @@ const store_entry *store_find(const store *s, const char *name) {
     return item ? &item->entry : NULL;
 }
 
-config store_metadata(const store *s) { return (config){s->metadata, s->path}; }
+config store_metadata(const store *s) { return (config){s->metadata, s->path, NULL}; }
 
 static void copy_element(uint8_t *to, const uint8_t *from, size_t size, bool swap) {
     if (!swap) memcpy(to, from, size);

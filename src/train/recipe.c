@@ -109,5 +109,5 @@ config recipe_model(const recipe *r, const char *const *classes, size_t class_co
         json_object_set_new(o, "classes", list);
         if (r->data.class_names) json_object_set(o, "class_words", config_get(r->document, "classes").value);
     }
-    return (config){o, "the model's configuration"};
+    return (config){o, "the model's configuration", NULL};
 }
