@@ -32,6 +32,14 @@ double normalise_loudness(audio *a, double lufs, double peak_db);
 double loudness(const audio *a);
 /* Loudness range, EBU Tech 3342 (LU); 0 for sounds shorter than 3 s. */
 double loudness_range(const audio *a);
+/* The same of a sound that comes in parts, in the current scope: memory grows by 8 bytes for 0.1 s. loudness_of ends what is
+ * shorter than a block with silence, so nothing may be put after it. */
+typedef struct loudness_meter loudness_meter;
+loudness_meter *loudness_begin(int channels, int rate);
+void loudness_put(loudness_meter *m, const float *samples, int64_t frames);
+double loudness_of(loudness_meter *m);
+double loudness_range_of(const loudness_meter *m);
+
 /* Largest absolute value between the samples too: at 4 times the rate, 2 times from 96 kHz. */
 float true_peak(const audio *a);
 

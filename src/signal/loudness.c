@@ -1,6 +1,7 @@
 /* Loudness and true peak: ITU-R BS.1770-4, EBU R 128, EBU Tech 3342. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/scope.h"
 #include "signal/edit.h"
@@ -37,28 +38,61 @@ static double channel_weight(int channel, int channels) {
     return channel >= surround ? 1.41 : channels == 6 && channel == 3 ? 0 : 1;
 }
 
-/* K-weighted energy of consecutive pieces of 100 ms: sum over channels of weight times mean square. At least `least`
- * pieces; silence follows the sound. */
-static double *piece_energies(const audio *a, int64_t least, int64_t *count) {
-    const int64_t piece = (a->rate + 5) / 10;
-    const int64_t whole = a->frames / piece, pieces = whole > least ? whole : least;
-    double *energy = NEW_ARRAY(double, pieces);
-    const biquad shelf = head_shelf(a->rate), cut = low_cut(a->rate);
-    for (int c = 0; c < a->channels; c++) {
-        double shelf_state[2] = {0}, cut_state[2] = {0};
-        const double weight = channel_weight(c, a->channels) / (double) piece;
-        for (int64_t p = 0; p < pieces; p++) {
-            double sum = 0;
-            for (int64_t t = p * piece; t < (p + 1) * piece; t++) {
-                const double x = t < a->frames ? a->samples[t * a->channels + c] : 0;
-                const double y = run_biquad(&cut, cut_state, run_biquad(&shelf, shelf_state, x));
-                sum += y * y;
-            }
-            energy[p] += weight * sum;
-        }
+/* What one meter knows: filters of every channel, the piece that is being summed, the pieces before it. */
+struct loudness_meter {
+    scope *home;
+    biquad shelf, cut;
+    int channels, rate;
+    double (*state)[4]; /* shelf, cut; of each channel */
+    int64_t piece, filled, pieces,
+        room;            /* frames a piece of 100 ms, frames in the one begun; whole ones, and room for them */
+    double sum, *energy; /* K-weighted: sum over channels of weight times mean square */
+};
+
+loudness_meter *loudness_begin(int channels, int rate) {
+    loudness_meter *m = NEW(loudness_meter);
+    *m = (loudness_meter){.home = scope_current(), .channels = channels, .rate = rate, .piece = (rate + 5) / 10};
+    m->shelf = head_shelf(rate);
+    m->cut = low_cut(rate);
+    m->state = alloc_zero((size_t) channels, sizeof *m->state);
+    m->room = 600;
+    m->energy = NEW_ARRAY(double, m->room);
+    return m;
+}
+
+static void end_piece(loudness_meter *m) {
+    if (m->pieces == m->room) {
+        scope *before = scope_switch(m->home);
+        double *larger = NEW_ARRAY(double, 2 * m->room);
+        memcpy(larger, m->energy, sizeof(double) * (size_t) m->pieces);
+        m->energy = larger;
+        m->room *= 2;
+        scope_switch(before);
     }
-    *count = pieces;
-    return energy;
+    m->energy[m->pieces++] = m->sum / (double) m->piece;
+    m->sum = 0;
+    m->filled = 0;
+}
+
+static double filtered_energy(loudness_meter *m, const float *samples, int channel, int64_t frames) {
+    double *state = m->state[channel], sum = 0;
+    for (int64_t t = 0; t < frames; t++) {
+        const double x = run_biquad(&m->shelf, state, samples[t * m->channels + channel]);
+        const double y = run_biquad(&m->cut, state + 2, x);
+        sum += y * y;
+    }
+    return channel_weight(channel, m->channels) * sum;
+}
+
+void loudness_put(loudness_meter *m, const float *samples, int64_t frames) {
+    while (frames > 0) {
+        const int64_t left = m->piece - m->filled, n = frames < left ? frames : left;
+        for (int c = 0; c < m->channels; c++) m->sum += filtered_energy(m, samples, c, n);
+        samples += n * m->channels;
+        frames -= n;
+        m->filled += n;
+        if (m->filled == m->piece) end_piece(m);
+    }
 }
 
 static double lufs_of(double energy) { return -0.691 + 10 * log10(energy); }
@@ -87,11 +121,17 @@ static double mean_above(const double *block, int64_t blocks, double gate, int64
     return *n ? sum / (double) *n : 0;
 }
 
-double loudness(const audio *a) {
+/* A sound shorter than a block: silence follows it. */
+static void fill_block(loudness_meter *m, int64_t pieces) {
+    const float silence[AUDIO_MAX_CHANNELS] = {0};
+    while (m->pieces < pieces) loudness_put(m, silence, 1);
+}
+
+double loudness_of(loudness_meter *m) {
+    fill_block(m, 4);
     scope_begin();
-    int64_t pieces, blocks, passed;
-    const double *piece = piece_energies(a, 4, &pieces);
-    const double *block = block_energies(piece, pieces, 4, 1, &blocks);
+    int64_t blocks, passed;
+    const double *block = block_energies(m->energy, m->pieces, 4, 1, &blocks);
     double mean = mean_above(block, blocks, -70, &passed), result = -INFINITY;
     if (passed) {
         mean = mean_above(block, blocks, fmax(-70, lufs_of(mean) - 10), &passed);
@@ -106,11 +146,10 @@ static int by_size(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-double loudness_range(const audio *a) {
+double loudness_range_of(const loudness_meter *m) {
     scope_begin();
-    int64_t pieces, blocks, passed;
-    const double *piece = piece_energies(a, 1, &pieces);
-    double *block = block_energies(piece, pieces, 30, 10, &blocks), range = 0;
+    int64_t blocks, passed;
+    double *block = block_energies(m->energy, m->pieces, 30, 10, &blocks), range = 0;
     const double mean = mean_above(block, blocks, -70, &passed);
     const double gate = passed ? fmax(-70, lufs_of(mean) - 20) : 0;
     int64_t kept = 0;
@@ -123,6 +162,26 @@ double loudness_range(const audio *a) {
     }
     scope_end();
     return range;
+}
+
+static loudness_meter *measured(const audio *a) {
+    loudness_meter *m = loudness_begin(a->channels, a->rate);
+    loudness_put(m, a->samples, a->frames);
+    return m;
+}
+
+double loudness(const audio *a) {
+    scope_begin();
+    const double result = loudness_of(measured(a));
+    scope_end();
+    return result;
+}
+
+double loudness_range(const audio *a) {
+    scope_begin();
+    const double result = loudness_range_of(measured(a));
+    scope_end();
+    return result;
 }
 
 float true_peak(const audio *a) {

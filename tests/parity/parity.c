@@ -54,6 +54,19 @@ tensor *swap_last_two(const tensor *t) {
     return s;
 }
 
+/* A tolerance with a unit ("0.1 LU") is of the largest difference, one without of the relative error. */
+static double unit_tolerance(const parity_case *c, const char *name) {
+    const json_t *t = json_object_get(config_get(c->info, "tolerance").value, name);
+    return json_is_string(t) ? strtod(json_string_value(t), NULL) : 0;
+}
+
+static double largest_difference(const tensor *got, const tensor *expected) {
+    const double *x = tensor_convert(got, F64)->data, *y = tensor_convert(expected, F64)->data;
+    double largest = 0;
+    for (int64_t i = 0; i < count(expected); i++) largest = fmax(largest, isnan(x[i]) ? INFINITY : fabs(x[i] - y[i]));
+    return largest;
+}
+
 /* The tolerance of one output: a number for all, or an object by name. */
 static double tolerance_of(const parity_case *c, const char *name) {
     config t = config_get(c->info, "tolerance");
@@ -98,6 +111,8 @@ void parity_out(parity_case *c, const char *name, const tensor *got) {
     if (count(expected) != count(got)) {
         printf("  %-24s %s, expected %s\n", name, shape_text(shape_of(got)), shape_text(shape_of(expected)));
         c->failed = true;
+    } else if (unit_tolerance(c, name) > 0) {
+        parity_figure(c, name, largest_difference(got, expected), unit_tolerance(c, name));
     } else {
         double error = relative_error(got, expected), allowed = is_integer(expected->type) ? 0 : tolerance_of(c, name);
         if (operands() == BF16 && allowed > 0 && allowed < BF16_TOLERANCE) allowed = BF16_TOLERANCE;

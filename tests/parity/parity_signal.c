@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "parity.h"
+#include "signal/edit.h"
 #include "signal/mel.h"
 #include "signal/stft.h"
 
@@ -64,4 +65,40 @@ static void run_bigvgan_mel(parity_case *c) {
     parity_out(c, "mel", swap_last_two(&rows));
 }
 
-const parity_row PARITY_SIGNAL[] = {{"signal", "STFT", run_stft}, {"bigvgan", "mel", run_bigvgan_mel}, {0}};
+/* A recording stored as [channels, samples] times 32768, once for each of the gains. */
+static audio *repeated(const tensor *stored, const double *gains, size_t gain_count, int rate) {
+    const int64_t channels = stored->shape[0], T = stored->shape[1];
+    audio *a = audio_new(T * (int64_t) gain_count, (int) channels, rate);
+    for (int64_t i = 0; i < a->frames; i++)
+        for (int64_t k = 0; k < channels; k++)
+            a->samples[i * channels + k] = (float) (gains[i / T] * f32(stored)[k * T + i % T] / 32768);
+    return a;
+}
+
+static void run_loudness(parity_case *c) {
+    const config runs = config_get(parity_info(c), "runs");
+    const char *name;
+    json_t *value;
+    json_object_foreach(runs.value, name, value) {
+        const config r = config_get(runs, name);
+        size_t gain_count, peaks;
+        const double *gains = config_numbers(r, "gains", 64, &gain_count);
+        const double *peak = config_numbers(r, "true_peak", 64, &peaks);
+        const audio *a =
+            repeated(parity_in_f32(c, name), gains, gain_count, (int) config_need_int(r, "rate", 1, 1 << 20));
+        tensor *lufs = tensor_new(F32, SHAPE(1));
+        *f32(lufs) = (float) loudness(a);
+        parity_out(c, format("%s_lufs", name), lufs);
+        const double range = fabs(loudness_range(a) - config_number(r, "range_lu", 0, 0, 100));
+        if (a->frames > 3 * a->rate) parity_figure(c, format("%s range, LU", name), range, 0.5);
+        for (size_t i = 0; i < peaks; i++) {
+            const double over = decibel(true_peak(audio_channel(a, (int) i)) / peak[i]);
+            parity_figure(c, format("%s peak %zu, dB", name, i), fmax(over / 0.2, -over / 0.4), 1);
+        }
+    }
+}
+
+const parity_row PARITY_SIGNAL[] = {{"signal", "STFT", run_stft},
+                                    {"signal", "loudness and peaks", run_loudness},
+                                    {"bigvgan", "mel", run_bigvgan_mel},
+                                    {0}};
