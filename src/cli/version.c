@@ -5,6 +5,7 @@
 #include <png.h>
 #include <sndfile.h>
 #include <soxr.h>
+#include <utf8proc.h>
 
 #include "base/scope.h"
 #include "tensor/tape.h"
@@ -22,6 +23,7 @@ const char *version_library(size_t index) {
     case 2: return format("jansson %s", JANSSON_VERSION);
     case 3: return format("libpng %s", png_get_libpng_ver(NULL));
     case 4: return "kissfft";
+    case 5: return format("utf8proc %s", utf8proc_version());
     default: return NULL;
     }
 }

@@ -4,7 +4,8 @@
  * q [B, T, H D], k and v [B, S, G D] with H / G query heads to a key head -> [B, T, H D]. One piece of work is a block of
  * BLOCK queries of one head (forward) or one key head (backward), so that sums have a fixed order for any number of
  * threads. Measured on one core (AVX-512, f32, D = 64, 12 heads) against oneDNN's products with softmax between: the same
- * within a tenth for T up to 256, 1.2 times as fast from T = 512 on. Blocks are packed with zeros up to whole tiles, which frees the kernels of tails. */
+ * within a tenth for T up to 256, 1.2 times as fast from T = 512 on. Blocks are packed with zeros up to whole tiles, which
+ * frees the kernels of tails. */
 #include <math.h>
 #include <omp.h>
 #include <string.h>

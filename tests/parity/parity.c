@@ -25,8 +25,9 @@ struct parity_case {
 #pragma weak PARITY_TORCHRNG
 #pragma weak PARITY_DIFFUSION
 #pragma weak PARITY_SIGNAL
-static const parity_row *const TABLES[] = {PARITY_WAVES, PARITY_TRAINING, PARITY_TORCHRNG, PARITY_DIFFUSION,
-                                           PARITY_SIGNAL};
+#pragma weak PARITY_TEXT
+static const parity_row *const TABLES[] = {PARITY_WAVES,     PARITY_TRAINING, PARITY_TORCHRNG,
+                                           PARITY_DIFFUSION, PARITY_SIGNAL,   PARITY_TEXT};
 
 config parity_info(const parity_case *c) { return c->info; }
 config parity_config(const parity_case *c) { return config_get(c->info, "config"); }

@@ -42,6 +42,7 @@ typedef struct {
     const char *system, *part; /* part NULL: any */
     void (*run)(parity_case *c);
 } parity_row;
-extern const parity_row PARITY_WAVES[], PARITY_TRAINING[], PARITY_TORCHRNG[], PARITY_DIFFUSION[], PARITY_SIGNAL[];
+extern const parity_row PARITY_WAVES[], PARITY_TRAINING[], PARITY_TORCHRNG[], PARITY_DIFFUSION[], PARITY_SIGNAL[],
+    PARITY_TEXT[];
 
 #endif

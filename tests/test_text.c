@@ -1,0 +1,90 @@
+/* Tokenizers: pieces by hand, damaged files. */
+#include "test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "text/tokenizer.h"
+
+static char folder[] = "/tmp/hiss-text-XXXXXX";
+
+static const char *write(const char *name, const char *text) {
+    const char *path = path_join(folder, name);
+    file_write(path, text, strlen(text));
+    return path;
+}
+
+static void expect_ids(const tokenizer *t, const char *text, size_t most, const int32_t *ids, size_t n) {
+    token_list got = tokenize(t, text, most);
+    bool same = got.count == n;
+    for (size_t i = 0; same && i < n; i++) same = got.ids[i] == ids[i];
+    if (same) return;
+    print_error("'%s':", text);
+    for (size_t i = 0; i < got.count; i++) print_error(" %d", got.ids[i]);
+    print_error("\n");
+    assert_true(false);
+}
+#define EXPECT(t, text, most, ...)                                                                                     \
+    expect_ids(t, text, most, (const int32_t[]){__VA_ARGS__}, sizeof((const int32_t[]){__VA_ARGS__}) / sizeof(int32_t))
+
+static void test_wordpiece(void **state) {
+    (void) state;
+    scope_begin();
+    const char *path =
+        write("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nrain\nthe\n##s\n##ing\nrai\n.\n\xe9\x9b\xa8\n");
+    tokenizer *t = tokenizer_open(path);
+    assert_string_equal(tokenizer_kind(t), "WordPiece");
+    assert_int_equal(tokenizer_size(t), 12);
+    EXPECT(t, "", 0, 2, 3);
+    EXPECT(t, "The RAINS raining.", 0, 2, 6, 5, 7, 5, 8, 10, 3);
+    EXPECT(t, "r\xc3\xa4in train", 0, 2, 5, 1, 3); /* marks fall away; no piece begins "train" */
+    EXPECT(t, "the\xe9\x9b\xa8rain", 0, 2, 6, 11, 5, 3);
+    EXPECT(t, "rain[MASK]rain", 0, 2, 5, 4, 5, 3);
+    EXPECT(t, "rain rain rain", 4, 2, 5, 5, 3);
+    EXPECT(t, "rain\xff\x01", 0, 2, 5, 3); /* what is no text is dropped */
+    const char *texts[] = {"rain", "the rain."};
+    token_batch b = tokenize_all(t, texts, 2, 0, 0);
+    assert_int_equal(b.width, 5);
+    assert_memory_equal(b.ids, ((int32_t[]){2, 5, 3, 0, 0, 2, 6, 5, 10, 3}), 40);
+    assert_memory_equal(b.mask->data, ((uint8_t[]){1, 1, 1, 0, 0, 1, 1, 1, 1, 1}), 10);
+    scope_end();
+}
+
+static void open_path(void *path) { tokenizer_open(path); }
+
+static void test_errors(void **state) {
+    (void) state;
+    scope_begin();
+    static const struct {
+        const char *name, *text, *message;
+    } files[] = {
+        {"a.txt", "one\ntwo\n", "has no '[UNK]'"},
+        {"a.json", "{\"model\": {\"type\": \"Word\"}}", "kind 'Word'"},
+        {"b.json", "{}", "tokenizer.json"},
+        {"c.json", "{\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"[UNK]\": -1}}}", "no possible id"},
+        {"d.json", "{\"model\": {\"type\": \"WordPiece\", \"vocab\": 3}}", "not a vocabulary"},
+    };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        expect_failure(open_path, (void *) write(files[i].name, files[i].text), HISS_ERROR_FORMAT, files[i].message);
+    expect_failure(open_path, path_join(folder, "none"), HISS_ERROR_ARGUMENT, "ends in");
+    scope_end();
+}
+
+static int make_folder(void **state) {
+    (void) state;
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state) {
+    (void) state;
+    scope_begin();
+    for (char **name = folder_list(folder); *name; name++) remove(path_join(folder, *name));
+    scope_end();
+    return remove(folder);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_wordpiece), cmocka_unit_test(test_errors)};
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
