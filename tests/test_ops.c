@@ -2,6 +2,7 @@
  * tape's bookkeeping. */
 #include "gradient.h"
 
+#include "models/rician.h"
 #include "models/upsample_mel.h"
 
 static tensor *call_conv(tensor **in) {
@@ -30,6 +31,17 @@ static tensor *call_repeat(tensor **in) { return repeat_time(in[0], 3, 0.2f, F32
 static tensor *call_reshape(tensor **in) { return reshape(in[0], SHAPE(10, 7)); }
 static tensor *call_embedding(tensor **in) { return embedding(in[0], (int32_t[]){2, 0, 2}, 3); }
 static tensor *call_upsample(tensor **in) { return upsample_mel(in[0], in[1], in[2], 0.4f, F32); }
+/* Outputs [.., 2 x 9]; magnitudes from noise alone to 4 times the envelope, so that both forms of the Bessel functions are
+ * met. */
+static tensor *call_rician(tensor **in) {
+    const shape s = SHAPE(3, 5, 9);
+    tensor *r = tensor_new(F32, s), *weight = tensor_new(F32, s);
+    for (int64_t i = 0; i < count(r); i++) {
+        f32(r)[i] = 0.01f + (float) (i % 31) * 0.13f;
+        f32(weight)[i] = 0.1f + (float) (i % 4);
+    }
+    return rician_loss(in[0], r, weight);
+}
 static tensor *call_twice(tensor **in) { return add(silu(in[0], F32), scale(in[0], 0.5f, F32), F32); }
 
 static const operation operations[] = {
@@ -55,6 +67,7 @@ static const operation operations[] = {
     {"reshape", {{3, {2, 7, 5}}}, 1, call_reshape},
     {"embedding", {{2, {3, 5}}}, 1, call_embedding},
     {"upsample_mel", {{3, {2, 3, 5}}, {4, {1, 1, 3, 8}}, {1, {1}}}, 3, call_upsample},
+    {"rician_loss", {{3, {3, 5, 18}}}, 1, call_rician},
     {"an input used twice", {{2, {3, 5}}}, 1, call_twice},
 };
 
