@@ -171,13 +171,30 @@ static float window_scale(const mel_front *f) {
     return (float) (1 / sqrt(sum));
 }
 
+static double top_of(const mel_front *f) { return f->high_hz > 0 ? f->high_hz : f->rate / 2.0; }
+
+mel_bank *mel_front_bank(const mel_front *f) {
+    return mel_bank_new(f->scale, f->area, f->rate, f->stft.n_fft, f->bands, f->low_hz, top_of(f));
+}
+
+double *mel_front_centres(const mel_front *f) {
+    const double low = mel_from_hz(f->scale, f->low_hz), high = mel_from_hz(f->scale, top_of(f));
+    double *centre = NEW_ARRAY(double, f->bands);
+    for (int m = 0; m < f->bands; m++) centre[m] = mel_to_hz(f->scale, low + (high - low) * (m + 1) / (f->bands + 1));
+    return centre;
+}
+
+void mel_of_magnitudes(const mel_front *f, const mel_bank *bank, const float *magnitude, float *features) {
+    weigh(bank, magnitude, features);
+    for (int m = 0; m < f->bands; m++) features[m] = log_of(f->log, features[m]);
+}
+
 tensor *mel_compute(const mel_front *f, const float *samples, int64_t n) {
     if (n < 1) fail(HISS_ERROR_ARGUMENT, "no mel spectrogram of a sound without samples");
     scope_begin();
     const int threads = threads_get(), bins = f->stft.n_fft / 2 + 1, bands = f->bands;
     stft_plan *p = stft_plan_new(&f->stft, threads);
-    const double high = f->high_hz > 0 ? f->high_hz : f->rate / 2.0;
-    const mel_bank *bank = mel_bank_new(f->scale, f->area, f->rate, f->stft.n_fft, bands, f->low_hz, high);
+    const mel_bank *bank = mel_front_bank(f);
     const float scale = window_scale(f);
     const float *sound = samples;
     if (f->clamp) {
@@ -194,8 +211,7 @@ tensor *mel_compute(const mel_front *f, const float *samples, int64_t n) {
         const int thread = omp_get_thread_num();
         float *magnitude = scratch + (int64_t) thread * bins, *row = to + i * bands;
         magnitudes(stft_frame(p, thread, padded + i * f->stft.hop), magnitude, bins, f->inside_root, scale);
-        weigh(bank, magnitude, row);
-        for (int m = 0; m < bands; m++) row[m] = log_of(f->log, row[m]);
+        mel_of_magnitudes(f, bank, magnitude, row);
     }
     return scope_end_keep(out);
 }

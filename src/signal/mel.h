@@ -48,6 +48,12 @@ mel_front mel_front_named(const char *name);
 /* NULL-terminated. */
 const char *const *mel_front_names(void);
 
+/* Its filter bank, and the centres of its bands in Hz [bands]; in the current scope. */
+mel_bank *mel_front_bank(const mel_front *f);
+double *mel_front_centres(const mel_front *f);
+/* One frame's features [bands] of magnitudes [bins]. */
+void mel_of_magnitudes(const mel_front *f, const mel_bank *bank, const float *magnitude, float *features);
+
 int64_t mel_frames(const mel_front *f, int64_t samples);
 /* Features of n mono samples at f->rate: F32 [frames, bands]. Sounds shorter than the reflect padding are continued
  * with zeros (the originals fail). */

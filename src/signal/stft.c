@@ -69,13 +69,16 @@ static fft fft_new(int n_fft, bool inverse) {
     return f;
 }
 
-stft_plan *stft_plan_new(const stft_shape *s, int threads) {
+static stft_plan *plan_new(const stft_shape *s, int threads, bool inverse) {
     stft_check(s);
     stft_plan *p = NEW(stft_plan);
     *p = (stft_plan){.n_fft = s->n_fft, .window = stft_window(s), .threads = NEW_ARRAY(fft, threads)};
-    for (int i = 0; i < threads; i++) p->threads[i] = fft_new(s->n_fft, false);
+    for (int i = 0; i < threads; i++) p->threads[i] = fft_new(s->n_fft, inverse);
     return p;
 }
+
+stft_plan *stft_plan_new(const stft_shape *s, int threads) { return plan_new(s, threads, false); }
+stft_plan *stft_plan_new_inverse(const stft_shape *s, int threads) { return plan_new(s, threads, true); }
 
 float *stft_pad(const stft_shape *s, const float *samples, int64_t n) {
     const int64_t pad = pad_of(s), reach = (stft_frames(s, n) - 1) * s->hop + s->n_fft;
@@ -135,6 +138,10 @@ static void frame_inverse(fft *f, int n_fft, const float *spectrum, float *sampl
         for (int i = 0; i < n_fft; i++) samples[i] = f->out[i].r;
     }
     for (int i = 0; i < n_fft; i++) samples[i] /= (float) n_fft;
+}
+
+void stft_frame_inverse(stft_plan *p, int thread, const float *spectrum, float *samples) {
+    frame_inverse(&p->threads[thread], p->n_fft, spectrum, samples);
 }
 
 tensor *stft_inverse(const stft_shape *s, const tensor *spectrum, int64_t samples) {

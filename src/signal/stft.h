@@ -43,5 +43,8 @@ stft_plan *stft_plan_new(const stft_shape *s, int threads);
 float *stft_pad(const stft_shape *s, const float *samples, int64_t n);
 /* Windowed spectrum of n_fft samples: bins (re, im) pairs, valid until this thread's next call. */
 const float *stft_frame(stft_plan *p, int thread, const float *samples);
+/* The same back: plans for the n_fft samples of one spectrum, not windowed. */
+stft_plan *stft_plan_new_inverse(const stft_shape *s, int threads);
+void stft_frame_inverse(stft_plan *p, int thread, const float *spectrum, float *samples);
 
 #endif
