@@ -25,7 +25,7 @@ static void run(const arguments *a) {
     sound_request r = request_of(a, m);
     mel_front front = model_front(m);
     const audio *heard = holds_mel(in) ? NULL : audio_read(in);
-    tensor *mel = heard ? mel_of(&front, heard) : mel_read(in, m->mels);
+    tensor *mel = heard ? mel_of(&front, heard) : mel_read(in, m->mels, front.log == MEL_UNIT_DECIBEL);
     prepare(a);
     const audio *sung = vocode_mel(m, &r, mel);
     if (heard) sung = cut_to(sung, heard);

@@ -67,6 +67,11 @@ audio *vocode_mel(const model *m, const sound_request *r, const tensor *mel) {
              (long long) (MOST_SAMPLES / m->hop));
     audio *result = audio_new(F * m->hop, 1, m->rate);
     scope_begin();
+    if (m->system->sing) {
+        m->system->sing(m, r->seed, mel, result->samples);
+        scope_end();
+        return result;
+    }
     tensor *batch = tensor_wrap(F32, SHAPE(1, F, M), mel->data);
     condition c = {.m = m, .mel = batch, .classes = r->class < 0 ? NULL : &r->class, .guidance = r->guidance};
     tensor *x = sample(&c, r, 0, F * m->hop);
@@ -111,7 +116,7 @@ static tensor *read_any(const char *path) {
     fail(HISS_ERROR_FORMAT, "%s: holds %zu tensors and none is named 'mel'", path, store_count(s));
 }
 
-tensor *mel_read(const char *path, int64_t mels) {
+tensor *mel_read(const char *path, int64_t mels, bool unit_scale) {
     tensor *x = read_any(path);
     if (x->type != F32 && x->type != F64 && x->type != F16 && x->type != BF16)
         fail(HISS_ERROR_FORMAT, "%s: a mel spectrogram holds real numbers, not %s", path, dtype_name(x->type));
@@ -127,7 +132,7 @@ tensor *mel_read(const char *path, int64_t mels) {
         low = fminf(low, f32(x)[i]);
         high = fmaxf(high, f32(x)[i]);
     }
-    if (low < -0.01f || high > 1.01f)
+    if (unit_scale && (low < -0.01f || high > 1.01f))
         warn("%s: values from %g to %g, but DiffWave and WaveGrad were trained on 0 to 1: is it scaled their way?",
              path, low, high);
     return mels && x->shape[0] != mels ? x : transposed(x);

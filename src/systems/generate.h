@@ -39,8 +39,9 @@ mel_front model_front(const model *m);
 /* Features [F, M] of a sound in the original's way: first channel, resampled to the front end's rate. */
 tensor *mel_of(const mel_front *f, const audio *sound);
 /* Features saved by another program, .npy or safetensors: [F, M] from [F, M], [M, F] (the originals' layout; taken when
- * F = M) or with a leading 1. M 0: unknown, the file is [M, F]. Fails on other shapes and on NaN. */
-tensor *mel_read(const char *path, int64_t mels);
+ * F = M) or with a leading 1. M 0: unknown, the file is [M, F]. Fails on other shapes and on NaN.
+ * unit_scale: warns of values outside 0 .. 1. */
+tensor *mel_read(const char *path, int64_t mels, bool unit_scale);
 
 /* The forward process: the sound at alpha_bar, with noise of the seed. In the current scope. */
 audio *add_noise(const audio *clean, double alpha_bar, uint64_t seed);

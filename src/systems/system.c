@@ -11,7 +11,7 @@
 
 enum { MOST_CLASSES = 10000, WINDOW_SAMPLES = 1 << 16, DEFAULT_RATE = 22050 };
 
-const system_row *const SYSTEMS[] = {&SYSTEM_DIFFWAVE, &SYSTEM_WAVEGRAD, &SYSTEM_WAVE_UNET, NULL};
+const system_row *const SYSTEMS[] = {&SYSTEM_DIFFWAVE, &SYSTEM_WAVEGRAD, &SYSTEM_WAVE_UNET, &SYSTEM_VOCODER, NULL};
 
 void use_betas(model *m, const double *betas, size_t count) {
     m->fast = NEW_ARRAY(double, count);
@@ -95,7 +95,8 @@ model *model_from(const char *path, const store *s, config settings) {
     m->system = system_find(m->settings, s);
     if (!m->system)
         fail(HISS_ERROR_FORMAT,
-             "%s: not a model hiss knows (DiffWave, WaveGrad, wave U-Net); hiss info %s --tensors shows what is inside",
+             "%s: not a model hiss knows (DiffWave, WaveGrad, wave U-Net, vocoder); hiss info %s --tensors shows what "
+             "is inside",
              path, path);
     m->rate = (int) config_int(m->settings, "sample_rate", DEFAULT_RATE, 1000, 768000);
     m->length = config_int(m->settings, "audio_len", 0, 0, INT64_C(1) << 31);

@@ -28,6 +28,8 @@ typedef struct {
     /* What is left to do to a denoised x [B, T], in place; NULL: nothing. */
     void (*finish)(const model *m, tensor *x, const int32_t *classes);
     const char *sampler; /* its own; NULL: the paper's loop */
+    /* A vocoder of one pass, without sampler: mel [F, M] to F hop samples; its predict is NULL. */
+    void (*sing)(const model *m, uint64_t seed, const tensor *mel, float *samples);
 } system_row;
 
 /* NULL-terminated. */
