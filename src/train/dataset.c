@@ -29,6 +29,7 @@ struct dataset {
     size_t *part[2], part_count[2]; /* indices: training, held out */
     size_t *by_class, *class_start; /* training indices sorted by class; where each class begins */
     size_t *order;                  /* training indices in the order of an epoch */
+    double *reach;                  /* running sums of the training indices' weights, or NULL */
     int64_t order_epoch;
     scope *home; /* of the cached sounds */
     int64_t cached;
@@ -54,9 +55,10 @@ static bool read_either(config c, const char *key, const char *no, const char *y
 }
 
 dataset_settings dataset_settings_read(config c, int64_t hop) {
-    static const char *const keys[] = {"path",      "sample_rate", "seconds", "frames",         "channel",  "trim_db",
-                                       "normalise", "level_db",    "fade",    "crop",           "shortest", "held_out",
-                                       "balance",   "cache_mib",   "class",   "held_out_clips", NULL};
+    static const char *const keys[] = {"path",           "sample_rate", "seconds",  "frames",    "channel",
+                                       "trim_db",        "normalise",   "level_db", "fade",      "crop",
+                                       "shortest",       "held_out",    "balance",  "cache_mib", "class",
+                                       "held_out_clips", "by_length",   "augment",  NULL};
     config_only(c, keys);
     dataset_settings s = {.rate = (int) config_need_int(c, "sample_rate", 1000, 192000)};
     s.samples = config_int(c, "frames", 0, 1, 1 << 20) * hop;
@@ -72,6 +74,8 @@ dataset_settings dataset_settings_read(config c, int64_t hop) {
     s.held_out = config_number(c, "held_out", 0.05, 0, 0.9);
     s.held_out_clips = config_int(c, "held_out_clips", 64, 1, 1 << 20);
     s.balance = config_bool(c, "balance", false);
+    s.by_length = config_bool(c, "by_length", false);
+    s.augment = augmentation_read(c);
     s.cache_bytes = config_int(c, "cache_mib", 512, 1, 1 << 20) << 20;
     return s;
 }
@@ -224,6 +228,19 @@ static void sort_by_class(dataset *d) {
     }
 }
 
+/* A recording not in memory counts as a long one. */
+static void weigh_by_length(dataset *d) {
+    static const double LONG = 6, POWER = 0.7; /* seconds */
+    double sum = 0;
+    d->reach = NEW_ARRAY(double, d->part_count[0]);
+    for (size_t i = 0; i < d->part_count[0]; i++) {
+        const size_t item = d->part[0][i];
+        const double seconds =
+            d->state[item] == CACHED ? (double) length_of(&d->sounds[item]) / d->settings.rate : LONG;
+        d->reach[i] = sum += pow(fmin(seconds, LONG), POWER);
+    }
+}
+
 static void destroy_home(void *home) { scope_destroy(home); }
 
 dataset *dataset_open(const char *path, const dataset_settings *s) {
@@ -242,6 +259,7 @@ dataset *dataset_open(const char *path, const dataset_settings *s) {
     d->order = NEW_ARRAY(size_t, d->part_count[0]);
     d->order_epoch = -1;
     sort_by_class(d);
+    if (s->by_length) weigh_by_length(d);
     return d;
 }
 
@@ -273,7 +291,7 @@ const size_t *dataset_part(const dataset *d, bool held_out, size_t *n) {
 /* --- batches --- */
 
 /* What a clip's random numbers are for: children of the clip's key. */
-enum { DRAW_ITEM, DRAW_CROP, DRAW_LEVEL, DRAW_PLACE, DRAW_CLASS, DRAW_NOISE };
+enum { DRAW_ITEM, DRAW_CROP, DRAW_LEVEL, DRAW_PLACE, DRAW_CLASS, DRAW_NOISE, DRAW_VARIETY, DRAW_SECOND };
 enum { PURPOSE_CLIPS, PURPOSE_ORDER, PURPOSE_HELD_OUT };
 
 static double draw(random_key clip, uint64_t what) { return random_uniform(random_child(clip, what), 0); }
@@ -291,6 +309,17 @@ static void shuffle(dataset *d, random_key key, int64_t epoch) {
     d->order_epoch = epoch;
 }
 
+static size_t choose_by_length(const dataset *d, double u) {
+    size_t low = 0, high = d->part_count[0] - 1;
+    const double wanted = u * d->reach[high];
+    while (low < high) {
+        const size_t middle = (low + high) / 2;
+        if (d->reach[middle] > wanted) high = middle;
+        else low = middle + 1;
+    }
+    return d->part[0][low];
+}
+
 /* Which recording clip number `place` of the whole run is; later attempts replace broken ones. */
 static size_t choose(dataset *d, random_key key, random_key clip, int64_t place, uint64_t attempt) {
     random_key k = random_child(clip, DRAW_ITEM);
@@ -303,13 +332,15 @@ static size_t choose(dataset *d, random_key key, random_key clip, int64_t place,
         size_t size = d->class_start[c + 1] - d->class_start[c];
         if (size) return d->by_class[d->class_start[c] + (size_t) random_below(k, attempt * 4096 + 4001, size)];
     }
+    if (d->reach) return choose_by_length(d, random_uniform(k, attempt));
     if (attempt) return d->part[0][random_below(k, attempt, n)];
     if (place / (int64_t) n != d->order_epoch) shuffle(d, key, place / (int64_t) n);
     return d->order[place % (int64_t) n];
 }
 
-static void copy_clip(const dataset *d, const sound *s, double where, float *audio, float *mel) {
-    int64_t T = d->settings.samples, first = 0, n = length_of(s);
+/* T samples of the sound from a place in 0 .. 1 of where they can begin, with their features if it has any. */
+static void copy_clip(const dataset *d, const sound *s, double where, float *audio, int64_t T, float *mel) {
+    int64_t first = 0, n = length_of(s);
     if (s->mel) {
         int64_t M = s->mel->shape[1], F = T / d->settings.mel->stft.hop, spare = s->mel->shape[0] - F;
         int64_t frame = d->settings.crop_start || spare <= 0 ? 0 : (int64_t) (where * (double) (spare + 1));
@@ -341,30 +372,69 @@ static batch *batch_new(const dataset *d, int64_t B) {
     return b;
 }
 
+/* A clip at another playback rate: longer or shorter before it is resampled. */
+static void copy_varied(const dataset *d, const sound *s, random_key clip, float *x) {
+    const int64_t T = d->settings.samples;
+    const double ratio = augment_rate(&d->settings.augment, random_child(clip, DRAW_VARIETY));
+    if (ratio == 1) {
+        copy_clip(d, s, draw(clip, DRAW_CROP), x, T, NULL);
+        return;
+    }
+    scope_begin();
+    audio *played = audio_new((int64_t) ceil((double) T * ratio) + 1, 1, d->settings.rate);
+    copy_clip(d, s, draw(clip, DRAW_CROP), played->samples, played->frames, NULL);
+    augment_resample(played, ratio, x, T);
+    scope_end();
+}
+
 /* Fills clip i of b from a sound. */
-static void fill_clip(const dataset *d, batch *b, int64_t i, const sound *s, random_key clip) {
+static void fill_clip(const dataset *d, batch *b, int64_t i, const sound *s, random_key clip, bool varied) {
     int64_t T = d->settings.samples, width = b->mel ? b->mel->shape[1] * b->mel->shape[2] : 0;
-    copy_clip(d, s, draw(clip, DRAW_CROP), f32(b->audio) + i * T, b->mel ? f32(b->mel) + i * width : NULL);
+    float *x = f32(b->audio) + i * T;
+    if (varied) copy_varied(d, s, clip, x);
+    else copy_clip(d, s, draw(clip, DRAW_CROP), x, T, b->mel ? f32(b->mel) + i * width : NULL);
     random_normal(random_child(clip, DRAW_NOISE), 0, f32(b->noise) + i * T, (size_t) T);
     b->level[i] = draw(clip, DRAW_LEVEL);
     b->place[i] = draw(clip, DRAW_PLACE);
 }
 
-batch *dataset_batch(dataset *d, random_key key, int64_t index, int64_t size, double class_dropout) {
+/* A usable recording for the clip, into the current scope; which one it is. Attempt 0 is the epoch's own. */
+static size_t fetch_some(dataset *d, random_key key, random_key clip, int64_t place, uint64_t first, sound *s) {
     enum { ATTEMPTS = 1000 };
+    for (uint64_t attempt = first; attempt < ATTEMPTS; attempt++) {
+        const size_t item = choose(d, key, clip, place, attempt);
+        if (fetch(d, item, s)) return item;
+    }
+    fail(HISS_ERROR_FILE, "none of %d recordings in a row could be read", ATTEMPTS);
+}
+
+/* What the recipe's data.augment asks for beyond the playback rate: a second clip, and the level. */
+static void vary_clip(dataset *d, random_key key, random_key clip, int64_t place, float *x) {
+    const int64_t T = d->settings.samples;
+    const random_key variety = random_child(clip, DRAW_VARIETY), other = random_child(clip, DRAW_SECOND);
+    if (augment_mixes(&d->settings.augment, variety)) {
+        scope_begin();
+        sound s;
+        float *second = alloc((size_t) T * sizeof(float));
+        fetch_some(d, key, other, place, 1, &s);
+        copy_varied(d, &s, other, second);
+        augment_mix(&d->settings.augment, variety, x, second, T);
+        scope_end();
+    }
+    augment_level(&d->settings.augment, variety, x, T);
+}
+
+batch *dataset_batch(dataset *d, random_key key, int64_t index, int64_t size, double class_dropout) {
+    const bool varied = d->settings.augment.on;
     batch *b = batch_new(d, size);
     for (int64_t i = 0; i < size; i++) {
         int64_t place = index * size + i;
         random_key clip = random_child(random_child(key, PURPOSE_CLIPS), (uint64_t) place);
         scope_begin();
         sound s;
-        size_t item = 0;
-        uint64_t attempt = 0;
-        do {
-            if (attempt == ATTEMPTS) fail(HISS_ERROR_FILE, "none of %d recordings in a row could be read", ATTEMPTS);
-            item = choose(d, key, clip, place, attempt++);
-        } while (!fetch(d, item, &s));
-        fill_clip(d, b, i, &s, clip);
+        const size_t item = fetch_some(d, key, clip, place, 0, &s);
+        fill_clip(d, b, i, &s, clip, varied);
+        if (varied) vary_clip(d, key, clip, place, f32(b->audio) + i * d->settings.samples);
         b->labels[i] = d->list->items[item].class_index;
         b->classes[i] = draw(clip, DRAW_CLASS) < class_dropout ? -1 : b->labels[i];
         scope_end();
@@ -391,7 +461,7 @@ batch *dataset_held_out(dataset *d, random_key key, int64_t first, int64_t size)
             if (++tried == n) fail(HISS_ERROR_FILE, "no held-out recording can be read");
             item = (item + 1) % n;
         }
-        fill_clip(d, b, i, &s, clip);
+        fill_clip(d, b, i, &s, clip, false);
         b->level[i] = fmod(0.5 + (double) place * 0.6180339887498949, 1); /* even over the levels */
         b->labels[i] = b->classes[i] = d->list->items[d->part[1][item]].class_index;
         scope_end();

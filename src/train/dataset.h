@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "signal/mel.h"
 #include "tensor/tensor.h"
+#include "train/augment.h"
 #include "train/recordings.h"
 
 typedef enum { NORMALISE_NONE, NORMALISE_PEAK, NORMALISE_LOUDNESS } normalise_kind;
@@ -25,6 +26,8 @@ typedef struct {
     double held_out;        /* part of the recordings */
     int64_t held_out_clips; /* measured on, at most */
     bool balance;           /* all classes equally often */
+    bool by_length;         /* long recordings more often: weight min(seconds, 6)^0.7 */
+    augmentation augment;   /* of training clips */
     int64_t cache_bytes;    /* of decoded sound kept in memory */
     const mel_front *mel;   /* or NULL */
     bool features; /* keep the mel spectrograms of whole recordings and not their sound: see dataset_features */

@@ -71,6 +71,9 @@ static void read_data(recipe *r, config document) {
     if (r->by_class && !r->system->classes)
         fail(HISS_ERROR_ARGUMENT, "%s: class: %s takes no class labels", c.where, r->system->name);
     if (!mels) return;
+    if (r->data.augment.on)
+        fail(HISS_ERROR_ARGUMENT, "%s: augment changes sounds, and %s takes their mel spectrograms", c.where,
+             r->system->name);
     r->front = mel_front_named(r->system->front);
     r->front.rate = r->data.rate;
     r->front.bands = (int) mels;

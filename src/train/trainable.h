@@ -38,7 +38,7 @@ typedef struct {
 
 /* NULL-terminated. */
 extern const trainable *const TRAINABLES[];
-extern const trainable TRAIN_MEL_DIT;
+extern const trainable TRAIN_MEL_DIT, TRAIN_VOCODER;
 /* Fails with the nearest names. */
 const trainable *trainable_named(const char *name);
 
