@@ -26,8 +26,9 @@ struct parity_case {
 #pragma weak PARITY_DIFFUSION
 #pragma weak PARITY_SIGNAL
 #pragma weak PARITY_TEXT
-static const parity_row *const TABLES[] = {PARITY_WAVES,     PARITY_TRAINING, PARITY_TORCHRNG,
-                                           PARITY_DIFFUSION, PARITY_SIGNAL,   PARITY_TEXT};
+#pragma weak PARITY_EVAL
+static const parity_row *const TABLES[] = {PARITY_WAVES,  PARITY_TRAINING, PARITY_TORCHRNG, PARITY_DIFFUSION,
+                                           PARITY_SIGNAL, PARITY_TEXT,     PARITY_EVAL};
 
 config parity_info(const parity_case *c) { return c->info; }
 config parity_config(const parity_case *c) { return config_get(c->info, "config"); }
@@ -55,10 +56,12 @@ tensor *swap_last_two(const tensor *t) {
     return s;
 }
 
-/* A tolerance with a unit ("0.1 LU") is of the largest difference, one without of the relative error. */
+/* A tolerance in words ("0.1 LU", "absolute 1e-5") is of the largest difference, a number of the relative error. */
 static double unit_tolerance(const parity_case *c, const char *name) {
     const json_t *t = json_object_get(config_get(c->info, "tolerance").value, name);
-    return json_is_string(t) ? strtod(json_string_value(t), NULL) : 0;
+    if (!json_is_string(t)) return 0;
+    const char *word = json_string_value(t), *number = strpbrk(word, "0123456789");
+    return number ? strtod(number, NULL) : 0;
 }
 
 static double largest_difference(const tensor *got, const tensor *expected) {
