@@ -58,35 +58,44 @@ tensor *conv1d_same(const tensor *x, const tensor *w, const tensor *b, int dilat
     return conv1d(x, w, b, (conv1d_options){.dilation = dilation, .pad_left = pad, .pad_right = pad, .out = out});
 }
 
-/* --- linear: F32 products; its inputs here are a few rows of conditioning --- */
+/* --- linear: a kernel of 1 over rows; F32, as its inputs here are a few rows of conditioning --- */
 
-static matmul_problem linear_problem(const tensor *x, const tensor *w) {
-    int64_t N = w->shape[1];
-    return (matmul_problem){.m = count(x) / N, .n = w->shape[0], .k = N, .in = F32, .out = F32};
+static conv1d_problem linear_problem(const tensor *x, const tensor *w) {
+    int64_t N = w->shape[1], rows = count(x) / N;
+    return (conv1d_problem){.batch = 1,
+                            .in_time = rows,
+                            .in_c = N,
+                            .out_time = rows,
+                            .out_c = w->shape[0],
+                            .kernel = 1,
+                            .stride = 1,
+                            .dilation = 1,
+                            .in = F32,
+                            .out = F32};
 }
 
 static void linear_backward(node *n) {
     const tensor *x = n->in[0], *w = n->in[1], *b = n->in[2];
-    matmul_problem p = linear_problem(x, w);
+    conv1d_problem c = linear_problem(x, w);
     bool more;
     float *dx = gradient_sink(x, &more);
-    if (dx) matmul(1, p.m, p.k, p.n, F32, n->grad, false, w->data, false, F32, dx, more);
+    if (dx) conv1d_backward_data(&c, n->grad, w, dx, more);
     float *dw = gradient_sink(w, &more);
-    if (dw) matmul(1, p.n, p.k, p.m, F32, n->grad, true, as_operand(x, F32), false, F32, dw, more);
-    float *db = gradient_sink(b, &more);
-    if (!db) return;
-    if (!more) memset(db, 0, (size_t) p.n * sizeof(float));
-    sum_rows_into(db, n->grad, p.m, p.n);
+    if (dw && !more) memset(dw, 0, (size_t) count(w) * sizeof(float));
+    bool more_bias = true;
+    float *db = gradient_sink(b, &more_bias);
+    if (db && !more_bias) memset(db, 0, (size_t) count(b) * sizeof(float));
+    if (dw) conv1d_backward_weights(&c, as_operand(x, F32), n->grad, dw, db);
 }
 
 tensor *linear(const tensor *x, const tensor *w, const tensor *b) {
     require(w->rank == 2 && x->shape[x->rank - 1] == w->shape[1]);
-    matmul_problem p = linear_problem(x, w);
-    p.bias = b != NULL;
+    conv1d_problem c = linear_problem(x, w);
+    c.bias = b != NULL;
     shape s = shape_of(x);
-    s.dims[s.rank - 1] = p.n;
+    s.dims[s.rank - 1] = c.out_c;
     tensor *y = tensor_new(F32, s);
-    matmul_weights(&p, as_operand(x, F32), w, b ? f32(b) : NULL, y->data);
+    conv1d_forward(&c, as_operand(x, F32), w, b ? f32(b) : NULL, y->data);
     record(y, linear_backward, INPUTS(x, w, b), NULL, 0);
     return y;
 }

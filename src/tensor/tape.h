@@ -18,7 +18,8 @@ typedef struct param {
     float *grad;      /* as many as value, or NULL while not training */
     bool trainable;
     uint64_t version;      /* raised whenever value changes: packed copies of other versions are stale */
-    struct packed *packed; /* what matrix kernels keep of it (cpu/dnn.c) */
+    struct packed *packed; /* what oneDNN's kernels keep of it (cpu/dnn.c) */
+    struct panels *panels; /* and what hiss's own do (cpu/panels.c) */
     scope *home;           /* where it and its packed copies live */
 } param;
 

@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "base/parallel.h"
+#include "tensor/cpu/conv_f32.h"
+#include "tensor/cpu/tile.h"
 
 /* Narrower views than this are slower than oneDNN's own dilated kernels. Its bf16 kernels for AMX take dense kernels
  * only; its f32 ones for AVX-512 lose by dilation from 512 on (0.9 of the view), the view by its narrow rows (0.8 of
@@ -27,6 +29,11 @@ typedef struct {
 
 static bool is_product(const conv1d_problem *c) {
     return c->kernel == 1 && c->stride == 1 && c->pad_left == 0 && c->in_time == c->out_time;
+}
+
+/* Tiles of our own: f32 on processors whose vectors they are made for. */
+static bool by_tiles(const conv1d_problem *c, bool backward) {
+    return c->in == F32 && (c->out == F32 || backward) && (c->stride == 1 || !backward) && tile_fast();
 }
 
 static int64_t view_rows(int64_t time, int64_t width) { return (time + width - 1) / width; }
@@ -88,6 +95,10 @@ static void cut_rows(void *y, const void *padded, int64_t batch, int64_t time, i
 }
 
 void conv1d_forward(const conv1d_problem *c, const void *x, const tensor *w, const float *bias, void *y) {
+    if (by_tiles(c, false)) {
+        conv_f32_forward(c, x, w, bias, y, false);
+        return;
+    }
     if (is_product(c)) {
         matmul_problem m = {c->batch * c->in_time, c->out_c, c->in_c, c->in, c->out, false, c->bias, false};
         matmul_weights(&m, x, w, bias, y);
@@ -109,6 +120,10 @@ static void add_to(float *restrict to, const float *restrict x, int64_t n) {
 }
 
 void conv1d_backward_data(const conv1d_problem *c, const void *dy, const tensor *w, float *dx, bool add) {
+    if (by_tiles(c, true)) {
+        conv_f32_backward_data(c, dy, w, dx, add);
+        return;
+    }
     if (is_product(c)) {
         matmul_problem m = {c->batch * c->in_time, c->in_c, c->out_c, c->in, F32, true, false, add};
         matmul_weights(&m, dy, w, NULL, dx);
@@ -177,11 +192,12 @@ static void add_bias_gradient(const float *dy, int64_t rows, int64_t C, float *d
 }
 
 void conv1d_backward_weights(const conv1d_problem *c, const void *x, const void *dy, float *dw, float *dbias) {
-    if (c->in == F32 && c->stride == 1 && c->in_c >= GRADIENT_CHANNELS) {
+    if (c->in == F32 && c->stride == 1 && (by_tiles(c, true) || c->in_c >= GRADIENT_CHANNELS)) {
         scope_begin();
         conv1d_problem one = *c; /* rows of all items are alike to a kernel of 1 */
         if (is_product(c)) one.batch = 1, one.in_time = one.out_time = c->batch * c->in_time;
-        add_weight_gradient(&one, x, dy, dw);
+        if (by_tiles(c, true)) conv_f32_backward_weights(c, x, dy, dw);
+        else add_weight_gradient(&one, x, dy, dw);
         if (dbias) add_bias_gradient(dy, c->batch * c->out_time, c->out_c, dbias);
         scope_end();
         return;
