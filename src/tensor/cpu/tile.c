@@ -52,8 +52,8 @@ typedef void kernel(const tile *t, int64_t first);
 DEFINE_KERNEL(avx512, AVX512, 16)
 #define FOR_AVX512(DO, V)                                                                                              \
     DO(1, V)                                                                                                           \
-    DO(2, V) DO(3, V) DO(4, V) DO(5, V) DO(6, V) DO(7, V) DO(8, V) DO(9, V) DO(10, V) DO(11, V) DO(12, V) DO(13, V)    \
-        DO(14, V)
+    DO(2, V)                                                                                                           \
+    DO(3, V) DO(4, V) DO(5, V) DO(6, V) DO(7, V) DO(8, V) DO(9, V) DO(10, V) DO(11, V) DO(12, V) DO(13, V) DO(14, V)
 #define DEFINE_AVX512(R, V) DEFINE_SIZE(avx512, AVX512, R, V)
 FOR_AVX512(DEFINE_AVX512, 1)
 FOR_AVX512(DEFINE_AVX512, 2)
