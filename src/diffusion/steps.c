@@ -1,7 +1,5 @@
-/* The steps of the samplers, in the form of k-diffusion: x = x0 + sigma n, dx / dsigma = (x - x0) / sigma. The exponential
- * integrators work in -ln sigma; for constant x0 their step is Euler's. */
+/* Steps that use this level's output alone, in the form of k-diffusion: x = x0 + sigma n, dx / dsigma = n = (x - x0) / sigma. */
 #include <math.h>
-#include <string.h>
 
 #include "diffusion/walk.h"
 
@@ -35,19 +33,86 @@ void step_euler_ancestral(walk *w) {
     add_noise_between(w, w->x, w->sigma, w->next, a.up);
 }
 
-void step_heun(walk *w) {
-    tensor *x = w->x, *ahead = like(x);
-    double hat = churned(w), step = w->next - hat;
-    tensor *x0 = denoised(w, x, hat);
-    euler(ahead, x, x0, hat, w->next);
-    if (w->next == 0) {
-        MIX(x, {1, ahead});
-        return;
-    }
-    tensor *x1 = denoised(w, ahead, w->next);
-    double first = step / (2 * hat), second = step / (2 * w->next);
-    MIX(x, {1 + first, x}, {-first, x0}, {second, ahead}, {-second, x1});
+/* The same with the noise as it is believed: it need not be what is left beside the clean signal (clipping, CFG++). */
+void step_ddim(walk *w) {
+    ancestral a = ancestral_levels(w->sigma, w->next, w->eta);
+    estimate e = estimated(w, w->x, w->sigma);
+    MIX(w->x, {1, e.clean}, {a.down, e.noise});
+    add_noise_between(w, w->x, w->sigma, w->next, a.up);
 }
+
+/* The upper bound of the posterior's variance is beta, here over the next alpha_bar. */
+void step_ddpm(walk *w) {
+    ancestral a = ancestral_levels(w->sigma, w->next, w->eta);
+    double s = w->sigma * w->sigma, t = w->next * w->next;
+    euler(w->x, w->x, denoised(w, w->x, w->sigma), w->sigma, a.down);
+    if (w->s->options.wide && w->next > 0) a.up = sqrt((s - t) * (1 + t) / (1 + s));
+    add_noise_between(w, w->x, w->sigma, w->next, a.up);
+}
+
+/* To the clean signal and back up with fresh noise. */
+void step_ping_pong(walk *w) {
+    double floor = w->s->options.floor;
+    MIX(w->x, {1, denoised(w, w->x, w->sigma)});
+    add_noise_between(w, w->x, w->sigma, w->next, sqrt(fmax(w->next * w->next - floor * floor, 0)));
+}
+
+/* To a level below the next along the noise believed, then back up: eta (the paper's gamma) 1 is ping-pong, 0 is DDIM. */
+void step_tcd(walk *w) {
+    double down = w->s->between ? w->s->between[w->step] : (1 - w->eta) * w->next;
+    estimate e = estimated(w, w->x, w->sigma);
+    MIX(w->x, {1, e.clean}, {down, e.noise});
+    add_noise_between(w, w->x, w->sigma, w->next, sqrt(fmax(w->next * w->next - down * down, 0)));
+}
+
+/* --- slopes in a process' own time: y = a x, dy / dt = a' x0 + b' n --- */
+
+/* exploding: n; straight: n - x0; rotating: v */
+static tensor *slope(walk *w, tensor *y, double time) {
+    process kind = w->slopes;
+    double sigma = sigma_at(kind, time);
+    mixing at = mixing_at(kind, sigma);
+    tensor *x = like(y);
+    MIX(x, {sigma >= NO_SIGNAL ? NO_SIGNAL : 1 / at.a, y});
+    estimate e = estimated(w, x, sigma);
+    static const objective OF[] = {PREDICT_NOISE, PREDICT_V, PREDICT_FLOW};
+    return prediction_of(OF[kind], at, e);
+}
+
+/* The state in the process' own scale, and back. */
+static double own_scale(process kind, double sigma) {
+    return sigma >= NO_SIGNAL && kind != PROCESS_EXPLODING ? 1 / NO_SIGNAL : mixing_at(kind, sigma).a;
+}
+
+void step_heun(walk *w) {
+    process kind = w->slopes;
+    double hat = churned(w), from = time_of(kind, hat), to = time_of(kind, w->next), h = to - from;
+    tensor *y = w->x, *ahead = like(y);
+    MIX(y, {own_scale(kind, hat), y});
+    tensor *first = slope(w, y, from);
+    MIX(ahead, {1, y}, {h, first});
+    if (w->next == 0) MIX(y, {1, ahead});
+    else MIX(y, {1, y}, {h / 2, first}, {h / 2, slope(w, ahead, to)});
+    MIX(y, {1 / own_scale(kind, w->next), y});
+}
+
+void step_rk4(walk *w) {
+    process kind = w->slopes;
+    double from = time_of(kind, w->sigma), to = time_of(kind, w->next), h = to - from;
+    tensor *y = w->x, *at = like(y);
+    MIX(y, {own_scale(kind, w->sigma), y});
+    tensor *k1 = slope(w, y, from);
+    MIX(at, {1, y}, {h / 2, k1});
+    tensor *k2 = slope(w, at, from + h / 2);
+    MIX(at, {1, y}, {h / 2, k2});
+    tensor *k3 = slope(w, at, from + h / 2);
+    MIX(at, {1, y}, {h, k3});
+    tensor *k4 = slope(w, at, to);
+    MIX(y, {1, y}, {h / 6, k1}, {h / 3, k2}, {h / 3, k3}, {h / 6, k4});
+    MIX(y, {1 / own_scale(kind, w->next), y});
+}
+
+/* --- two calls a step --- */
 
 /* To `to` by the slope at the geometric mean. */
 static void middle_slope(walk *w, double from, double to) {
@@ -70,29 +135,6 @@ void step_dpm_2_ancestral(walk *w) {
     ancestral a = ancestral_levels(w->sigma, w->next, w->eta);
     middle_slope(w, w->sigma, a.down);
     add_noise_between(w, w->x, w->sigma, w->next, a.up);
-}
-
-/* Lagrange's polynomial of point j among the last `order` levels, at sigma. */
-static double lagrange(const walk *w, int order, int j, double sigma) {
-    double product = 1;
-    for (int k = 0; k < order; k++)
-        if (k != j) product *= (sigma - sigma_before(w, k)) / (sigma_before(w, j) - sigma_before(w, k));
-    return product;
-}
-
-void step_lms(walk *w) {
-    tensor *x = w->x, *d = like(x);
-    int most = w->s->options.order ? w->s->options.order : WALK_MEMORY;
-    MIX(d, {1 / w->sigma, x}, {-1 / w->sigma, denoised(w, x, w->sigma)});
-    remember(w, d);
-    int order = w->kept < most ? w->kept : most;
-    term terms[WALK_MEMORY + 1] = {{1, x}};
-    for (int j = 0; j < order; j++) { /* Simpson's rule is exact up to the third degree */
-        double ends = lagrange(w, order, j, w->sigma) + lagrange(w, order, j, w->next);
-        double middle = lagrange(w, order, j, (w->sigma + w->next) / 2);
-        terms[j + 1] = (term){(w->next - w->sigma) / 6 * (ends + 4 * middle), w->old[j]};
-    }
-    add_terms(x, terms, order + 1);
 }
 
 void step_dpmpp_2s_ancestral(walk *w) {
@@ -123,50 +165,4 @@ void step_dpmpp_sde(walk *w) {
     double keep = b.down / w->sigma;
     MIX(x, {keep, x}, {(1 - keep) * (1 - share), x0}, {(1 - keep) * share, x1});
     add_noise_between(w, x, w->sigma, w->next, b.up);
-}
-
-void step_dpmpp_2m(walk *w) {
-    tensor *x = w->x, *x0 = denoised(w, x, w->sigma);
-    double keep = w->next / w->sigma;
-    if (w->kept == 0 || w->next == 0) {
-        MIX(x, {keep, x}, {1 - keep, x0});
-    } else {
-        double c = log(w->sigma / w->next) / (2 * log(sigma_before(w, 1) / w->sigma)); /* h / (2 h before) */
-        MIX(x, {keep, x}, {(1 - keep) * (1 + c), x0}, {-(1 - keep) * c, w->old[0]});
-    }
-    remember(w, x0);
-}
-
-void step_dpmpp_2m_sde(walk *w) {
-    tensor *x = w->x, *x0 = denoised(w, x, w->sigma);
-    if (w->next == 0) {
-        MIX(x, {1, x0});
-        return;
-    }
-    double h = log(w->sigma / w->next), all = h * (1 + w->eta), gain = -expm1(-all), c = 0;
-    if (w->kept) c = (w->s->options.heun ? 1 - gain / all : gain / 2) * h / log(sigma_before(w, 1) / w->sigma);
-    MIX(x, {exp(-all), x}, {gain + c, x0}, {-c, w->kept ? w->old[0] : x0});
-    add_noise_between(w, x, w->sigma, w->next, w->next * sqrt(-expm1(-2 * w->eta * h)));
-    remember(w, x0);
-}
-
-void step_dpmpp_3m_sde(walk *w) {
-    tensor *x = w->x, *x0 = denoised(w, x, w->sigma);
-    if (w->next == 0) {
-        MIX(x, {1, x0});
-        return;
-    }
-    double h = log(w->sigma / w->next), all = h * (1 + w->eta), gain = -expm1(-all);
-    double phi2 = 1 - gain / all, phi3 = phi2 / all - 0.5;
-    double r0 = w->kept > 0 ? log(sigma_before(w, 1) / w->sigma) / h : 1;
-    double r1 = w->kept > 1 ? log(sigma_before(w, 2) / sigma_before(w, 1)) / h : 1;
-    double a = w->kept > 0 ? phi2 : 0, b = 0; /* of the slope from the last output to this, and of the one before it */
-    if (w->kept > 1) {
-        a += (phi2 * r0 - phi3) / (r0 + r1);
-        b = -(phi2 * r0 - phi3) / (r0 + r1);
-    }
-    const tensor *one = w->kept > 0 ? w->old[0] : x0, *two = w->kept > 1 ? w->old[1] : x0;
-    MIX(x, {exp(-all), x}, {gain + a / r0, x0}, {-a / r0 + b / r1, one}, {-b / r1, two});
-    add_noise_between(w, x, w->sigma, w->next, w->next * sqrt(-expm1(-2 * w->eta * h)));
-    remember(w, x0);
 }

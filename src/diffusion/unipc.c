@@ -26,41 +26,45 @@ static void solve(int n, const double *rho, const double *b, double *r) {
 }
 
 /* From state x at sigmas[0] to `to`; outputs at sigmas[0], sigmas[-1], ... are m[0], m[1], ...; ahead: the output at `to`, for
- * the corrector, or NULL. */
-static void unified(tensor *out, const tensor *x, const double *sigmas, double to, tensor *const *m,
-                    const tensor *ahead, int order) {
-    double h = log(sigmas[0] / to), gain = -expm1(-h), rho[MOST] = {0}, b[MOST] = {0}, r[MOST] = {0},
-           phi = gain / h - 1;
-    for (int i = 1; i < order; i++) rho[i - 1] = log(sigmas[0] / sigmas[-i]) / h;
+ * the corrector, or NULL. In the clean signal the steps are those of -h. */
+static void unified(const walk *w, tensor *out, const tensor *x, const double *sigmas, double to, const tensor *ahead,
+                    int order) {
+    double h = fall(sigmas[0], to), hh = w->of_noise ? h : -h, size = w->of_noise ? -to : -1, grow = expm1(hh),
+           phi = grow / hh - 1, B = w->s->options.plain ? hh : grow, rho[MOST] = {0}, b[MOST] = {0}, r[MOST] = {0};
+    for (int i = 1; i < order; i++) rho[i - 1] = -fall(sigmas[-i], sigmas[0]) / h;
     rho[order - 1] = 1;
     for (int i = 0, factorial = 1; i < order; i++) {
-        b[i] = -phi * factorial / gain;
+        b[i] = phi * factorial / B;
         factorial *= i + 2;
-        phi = -phi / h - 1.0 / factorial;
+        phi = phi / hh - 1.0 / factorial;
     }
     int used = ahead ? order : order - 1;
     if (ahead ? order == 1 : order == 2) r[0] = 0.5;
     else if (used > 0) solve(used, rho, b, r);
-    term terms[MOST + 2] = {{to / sigmas[0], x}, {gain, m[0]}};
+    double value = to > 0 || !w->of_noise ? size * grow : -sigmas[0];
+    term terms[MOST + 2] = {{w->of_noise ? 1 : to / sigmas[0], x}, {value, w->old[0]}};
     for (int i = 0; i < used; i++) {
-        const tensor *other = ahead && i == order - 1 ? ahead : m[i + 1];
-        double c = gain * r[i] / rho[i];
+        const tensor *other = ahead && i == order - 1 ? ahead : w->old[i + 1];
+        double c = size * B * r[i] / rho[i];
         terms[1].factor -= c;
         terms[i + 2] = (term){c, other};
     }
     add_terms(out, terms, used + 2);
 }
 
+static bool corrects(const walk *w) {
+    return w->step > 0 && !(w->step <= 64 && w->s->options.uncorrected >> (w->step - 1) & 1);
+}
+
 void step_unipc(walk *w) {
-    tensor *x = w->x, *x0 = denoised(w, x, w->sigma);
+    tensor *x = w->x, *m = predicted(w, x, w->sigma);
     const double *sigmas = w->s->sigmas + w->step;
-    if (w->step > 0) unified(x, w->start, sigmas - 1, w->sigma, w->old, x0, w->order);
-    remember(w, x0);
+    if (corrects(w)) unified(w, x, w->start, sigmas - 1, w->sigma, m, w->order);
+    remember(w, m);
     MIX(w->start, {1, x});
-    int64_t left = w->s->steps - w->step;
-    w->order = w->s->options.order ? w->s->options.order : 2;
+    w->kept--; /* this output itself is counted by order_now */
+    w->order = order_now(w);
+    w->kept++;
     if (w->order > MOST) w->order = MOST;
-    if (w->order > left) w->order = (int) left;
-    if (w->order > w->kept) w->order = w->kept;
-    unified(x, x, sigmas, w->next, w->old, NULL, w->order);
+    unified(w, x, x, sigmas, w->next, NULL, w->order);
 }

@@ -84,7 +84,7 @@ static tensor *scaled(const tensor *x, double factor) {
     return y;
 }
 
-static tensor *clean_at(void *context, const tensor *x, double sigma) {
+static estimate clean_at(void *context, const tensor *x, double sigma) {
     const walker *w = context;
     tensor *clean = tensor_new(F32, shape_of(x));
     scope_begin();
@@ -96,7 +96,7 @@ static tensor *clean_at(void *context, const tensor *x, double sigma) {
         f32(clean)[i] = value < -w->limit ? -w->limit : value > w->limit ? w->limit : value;
     }
     scope_end();
-    return clean;
+    return (estimate){clean, NULL};
 }
 
 static void draw_next(void *context, double from, double to, float *z, int64_t n) {

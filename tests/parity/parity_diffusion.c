@@ -68,15 +68,15 @@ static tensor *given(const run *r, const char *name) {
 }
 
 /* x0 at (1, sigma). */
-static tensor *ideal(void *context, const tensor *x, double sigma) {
+static estimate ideal(void *context, const tensor *x, double sigma) {
     (void) context;
-    tensor *out = tensor_new(F32, shape_of(x));
+    estimate e = {tensor_new(F32, shape_of(x)), tensor_new(F32, shape_of(x))};
     for (int64_t p = 0; p < count(x) / D; p++) {
         double x0[D], eps[D];
         mixture(f32(x) + p * D, 1, sigma, x0, eps);
-        for (int k = 0; k < D; k++) f32(out)[p * D + k] = (float) x0[k];
+        for (int k = 0; k < D; k++) f32(e.clean)[p * D + k] = (float) x0[k], f32(e.noise)[p * D + k] = (float) eps[k];
     }
-    return out;
+    return e;
 }
 
 static void draw_given(void *context, double from, double to, float *z, int64_t n) {

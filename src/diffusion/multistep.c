@@ -1,0 +1,126 @@
+/* Steps that use the outputs of earlier levels. The exponential integrators work in the fall of ln sigma. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "diffusion/walk.h"
+
+/* --- exponential integrators: DPM-Solver (arXiv 2206.00927) and DPM-Solver++ (2211.01095), with and without fresh noise --- */
+
+exponential exponential_step(double sigma, double next, double eta, bool of_noise) {
+    double h = fall(sigma, next), all = h * (1 + eta);
+    if (of_noise) { /* x' = x - (sigma - next) n for constant n */
+        double size = -next * (1 + eta), grow = expm1(h);
+        return (exponential){1,
+                             next > 0 ? size * grow : -sigma,
+                             size * (grow / h - 1),
+                             size * grow / 2,
+                             size * ((grow - h) / (h * h) - 0.5),
+                             eta > 0 ? next * sqrt(expm1(2 * eta * h)) : 0};
+    }
+    double gain = -expm1(-all), phi2 = 1 - gain / all, phi3 = phi2 / all - 0.5;
+    return (exponential){exp(-all), gain, phi2, gain / 2, -phi3, eta > 0 ? next * sqrt(-expm1(-2 * eta * h)) : 0};
+}
+
+void step_multistep(walk *w) {
+    tensor *x = w->x, *m = predicted(w, x, w->sigma);
+    exponential e = exponential_step(w->sigma, w->next, w->eta, w->of_noise);
+    int order = order_now(w);
+    double h = fall(w->sigma, w->next), d[3] = {e.value}; /* of this output and those before it */
+    if (order > 1) {
+        double r = h / fall(sigma_before(w, 1), w->sigma), first = w->heun || order > 2 ? e.slope : e.middle;
+        d[0] += first * r;
+        d[1] -= first * r;
+        if (order > 2) { /* the slope here by extrapolation, and the curvature */
+            double q = h / fall(sigma_before(w, 2), sigma_before(w, 1)), share = q / (r + q);
+            double bend = e.slope * share + e.curve * r * share; /* of (D1 - D1 before) */
+            d[0] += bend * r;
+            d[1] -= bend * (r + q);
+            d[2] += bend * q;
+        }
+    }
+    term terms[4] = {{e.keep, x}, {d[0], m}};
+    for (int k = 1; k < order; k++) terms[k + 1] = (term){d[k], w->old[k - 1]};
+    add_terms(x, terms, order + 1);
+    add_noise_between(w, x, w->sigma, w->next, e.fresh);
+    remember(w, m);
+}
+
+/* --- linear multistep: a polynomial through the last slopes, integrated --- */
+
+static double as_sigma(double sigma) { return sigma; }
+
+/* Integral from sigma to next of Lagrange's polynomial of point j among the last `order` levels, in `in(sigma)`. */
+static double lagrange_integral(const walk *w, int order, int j, double (*in)(double)) {
+    static const double NODE[] = {0, 0.5384693101056831, 0.9061798459386640},
+                        WEIGHT[] = {0.5688888888888889, 0.4786286704993665, 0.2369268850561891};
+    enum { PIECES = 16 };
+    double sum = 0, piece = (w->next - w->sigma) / PIECES;
+    for (int p = 0; p < PIECES; p++)
+        for (int k = -2; k <= 2; k++) { /* Gauss and Legendre, five nodes */
+            double at = w->sigma + piece * (p + 0.5 + (k < 0 ? -NODE[-k] : NODE[k]) / 2), product = 1;
+            for (int i = 0; i < order; i++)
+                if (i != j)
+                    product *= (in(at) -in(sigma_before(w, i))) / (in(sigma_before(w, j)) - in(sigma_before(w, i)));
+            sum += WEIGHT[abs(k)] / 2 * piece * product;
+        }
+    return sum;
+}
+
+static void step_adams(walk *w, double (*in)(double)) {
+    tensor *x = w->x, *noise = estimated(w, x, w->sigma).noise;
+    int order = in == as_sigma && w->next == 0 ? w->kept + 1 : order_now(w);
+    int most = w->s->options.order ? w->s->options.order : w->kind->order;
+    if (order > most) order = most;
+    remember(w, noise);
+    term terms[WALK_MEMORY + 1] = {{1, x}};
+    for (int j = 0; j < order; j++) terms[j + 1] = (term){lagrange_integral(w, order, j, in), w->old[j]};
+    add_terms(x, terms, order + 1);
+}
+
+void step_lms(walk *w) { step_adams(w, as_sigma); }
+void step_deis(walk *w) { step_adams(w, log); }
+
+/* --- pseudo numerical methods: even steps assumed, whatever the levels --- */
+
+static void keep_slope(walk *w, const tensor *noise) { remember(w, noise); }
+
+/* From `start`, a step along the mean of the slopes. */
+static void along(walk *w, const tensor *start, const tensor *noise, const double *share, int earlier) {
+    double step = w->next - w->sigma;
+    term terms[5] = {{1, start}, {step * share[0], noise}};
+    for (int k = 0; k < earlier; k++) terms[k + 2] = (term){step * share[k + 1], w->old[k]};
+    add_terms(w->x, terms, earlier + 2);
+}
+
+void step_plms(walk *w) {
+    static const double ADAMS[4][4] = {
+        {0.5, 0.5}, {1.5, -0.5}, {23 / 12.0, -16 / 12.0, 5 / 12.0}, {55 / 24.0, -59 / 24.0, 37 / 24.0, -9 / 24.0}};
+    tensor *x = w->x, *noise = estimated(w, x, w->sigma).noise;
+    if (w->kept == 0) { /* twice: the second time with the mean of the slopes at both ends */
+        MIX(w->start, {1, x});
+        along(w, w->start, noise, (double[]){1}, 0);
+        keep_slope(w, noise);
+        along(w, w->start, estimated(w, x, w->next).noise, ADAMS[0], 1);
+        return;
+    }
+    along(w, x, noise, ADAMS[w->kept], w->kept);
+    keep_slope(w, noise);
+}
+
+void step_prk(walk *w) {
+    if (w->step >= 3) {
+        step_plms(w);
+        return;
+    }
+    double half = w->s->between ? w->s->between[w->step] : sqrt(w->sigma * w->next), middle = half - w->sigma;
+    tensor *x = w->x, *at = like(x), *k1 = estimated(w, x, w->sigma).noise;
+    MIX(at, {1, x}, {middle, k1});
+    tensor *k2 = estimated(w, at, half).noise;
+    MIX(at, {1, x}, {middle, k2});
+    tensor *k3 = estimated(w, at, half).noise;
+    double step = w->next - w->sigma;
+    MIX(at, {1, x}, {step, k3});
+    tensor *k4 = estimated(w, at, w->next).noise;
+    MIX(x, {1, x}, {step / 6, k1}, {step / 3, k2}, {step / 3, k3}, {step / 6, k4});
+    keep_slope(w, k1);
+}
