@@ -37,11 +37,12 @@ static double error_of(const sampler *s, int64_t steps) {
     random_normal((random_key){3, 1}, 0, x, POINTS);
     for (int64_t i = 0; i < POINTS; i++) x[i] *= (float) sqrt(S * S + MOST * MOST);
     double first = x[0], exact = first * S / sqrt(S * S + MOST * MOST);
-    sampling how = {.denoise = {denoise, NULL},
-                    .sigmas = l.sigmas,
-                    .steps = steps,
-                    .noise = {noise, NULL},
-                    .options = {.eta = -1, .rtol = 1.0 / (double) steps, .atol = 0.1 / (double) steps}};
+    sampling how = {
+        .denoise = {denoise, NULL},
+        .sigmas = l.sigmas,
+        .steps = steps,
+        .noise = {noise, NULL},
+        .options = {.eta = -1, .rtol = 8.0 / (double) (steps * steps), .atol = 1.0 / (double) (steps * steps)}};
     sampler_run(s, &how, state);
     for (int64_t i = 0; i < POINTS; i++) sum += (double) x[i] * x[i];
     double error = s->eta > 0 ? sqrt(sum / POINTS) - S : x[0] - exact;

@@ -63,6 +63,18 @@ void betas_end_in_noise(double *betas, size_t count) {
     }
 }
 
+double *spaced_steps(spacing kind, int64_t trained, int64_t n, int64_t offset, bool whole) {
+    double *steps = NEW_ARRAY(double, n), T = (double) trained;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t back = n - 1 - i;
+        double at = n > 1 ? (T - 1) * (double) back / (double) (n - 1) : 0;
+        if (kind == SPACING_LEADING) at = (double) (back * (trained / n) + offset);
+        if (kind == SPACING_TRAILING) at = rint(T - (double) i * (T / (double) n)) - 1;
+        steps[i] = whole ? rint(at) : at;
+    }
+    return steps;
+}
+
 double alpha_bar_at(const double *betas, size_t count, double t) {
     double at = t * (double) count, sum = 0; /* log alpha_bar at `at` steps */
     for (size_t i = 0; i < count && at > 0; i++, at--) sum += log1p(-betas[i]) * fmin(at, 1);

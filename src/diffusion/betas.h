@@ -2,7 +2,9 @@
 #ifndef HISS_DIFFUSION_BETAS_H
 #define HISS_DIFFUSION_BETAS_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Betas of training, from the least noise to the most: count values in the current scope. start and end: where the kind has such. */
 typedef struct {
@@ -21,6 +23,11 @@ double *alpha_bars_of(const double *betas, size_t count);
 /* Steps of training as levels: the step with fraction at sigma, and sigma at a step, between steps linear in log sigma. */
 double step_of_sigma(const double *sigmas, size_t count, double sigma);
 double sigma_of_step(const double *sigmas, size_t count, double step);
+
+/* n steps of training to sample at, the noisiest first; Lin et al. 2024, arXiv 2305.08891, table 2. Whole: rounded, half to
+ * even. Offset: added to leading ones. */
+typedef enum { SPACING_LINSPACE, SPACING_LEADING, SPACING_TRAILING } spacing;
+double *spaced_steps(spacing kind, int64_t trained, int64_t n, int64_t offset, bool whole);
 
 /* Cumulative alpha of training at t in 0 (clean: 1) .. 1 (the last step), between steps in log. */
 double alpha_bar_at(const double *betas, size_t count, double t);

@@ -6,9 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "diffusion/objective.h"
+
 /* The noise a model knows. */
 typedef struct {
     double least, most;  /* sigma */
+    process process;     /* whose time is even time */
     const double *betas; /* of training, from the least noise to the most; NULL: any sigma in between was trained on */
     size_t count;
     const double *own; /* betas of the short list it comes with; NULL: none */
@@ -41,6 +44,9 @@ levels levels_of_betas(const double *betas, size_t count);
 levels levels_between(const schedule *kind, int64_t n, double least, double most, double rho);
 /* Of a variance preserving process with linear beta (Song et al. 2021, arXiv 2011.13456), time 1 to `last`, then 0. */
 levels levels_vp(int64_t n, double beta_d, double beta_min, double last);
+
+/* Of steps + 1 times of a process. */
+levels levels_of_times(process kind, const double *times, int64_t steps);
 
 /* sigma of a variance preserving state with this alpha_bar, and back. */
 double vp_sigma(double alpha_bar);
