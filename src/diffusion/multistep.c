@@ -18,12 +18,14 @@ exponential exponential_step(double sigma, double next, double eta, bool of_nois
                              eta > 0 ? next * sqrt(expm1(2 * eta * h)) : 0};
     }
     double gain = -expm1(-all), phi2 = 1 - gain / all, phi3 = phi2 / all - 0.5;
-    return (exponential){exp(-all), gain, phi2, gain / 2, -phi3, eta > 0 ? next * sqrt(-expm1(-2 * eta * h)) : 0};
+    double keep = next / sigma * (eta > 0 ? exp(-eta * h) : 1); /* of no signal too: all of its noise */
+    return (exponential){keep, gain, phi2, gain / 2, -phi3, eta > 0 ? next * sqrt(-expm1(-2 * eta * h)) : 0};
 }
 
 void step_multistep(walk *w) {
     tensor *x = w->x, *m = predicted(w, x, w->sigma);
     exponential e = exponential_step(w->sigma, w->next, w->eta, w->of_noise);
+    if (w->s->options.skewed) e.curve -= 1;
     int order = order_now(w);
     double h = fall(w->sigma, w->next), d[3] = {e.value}; /* of this output and those before it */
     if (order > 1) {
@@ -82,29 +84,40 @@ void step_deis(walk *w) { step_adams(w, log); }
 
 /* --- pseudo numerical methods: even steps assumed, whatever the levels --- */
 
-static void keep_slope(walk *w, const tensor *noise) { remember(w, noise); }
+/* What the network says, as the mean is taken of: the noise, or what options.averaged names. */
+static tensor *said(walk *w, tensor *x, double sigma) {
+    return prediction_of(w->s->options.averaged, mixing_at(PROCESS_ROTATING, sigma), estimated(w, x, sigma));
+}
 
-/* From `start`, a step along the mean of the slopes. */
-static void along(walk *w, const tensor *start, const tensor *noise, const double *share, int earlier) {
+/* From `start`, a step along the mean of what was said, last and before. */
+static void along(walk *w, const tensor *start, tensor *last, const double *share, int earlier) {
     double step = w->next - w->sigma;
-    term terms[5] = {{1, start}, {step * share[0], noise}};
-    for (int k = 0; k < earlier; k++) terms[k + 2] = (term){step * share[k + 1], w->old[k]};
-    add_terms(w->x, terms, earlier + 2);
+    term terms[4] = {{share[0], last}};
+    for (int k = 0; k < earlier; k++) terms[k + 1] = (term){share[k + 1], w->old[k]};
+    tensor *mean = like(last), *noise = mean;
+    add_terms(mean, terms, earlier + 1);
+    if (w->s->options.averaged != PREDICT_NOISE) {
+        mixing at = mixing_at(PROCESS_ROTATING, w->sigma);
+        tensor *own = like(start);
+        MIX(own, {at.a, start});
+        noise = estimate_of(w->s->options.averaged, at, own, mean).noise;
+    }
+    MIX(w->x, {1, start}, {step, noise});
 }
 
 void step_plms(walk *w) {
     static const double ADAMS[4][4] = {
         {0.5, 0.5}, {1.5, -0.5}, {23 / 12.0, -16 / 12.0, 5 / 12.0}, {55 / 24.0, -59 / 24.0, 37 / 24.0, -9 / 24.0}};
-    tensor *x = w->x, *noise = estimated(w, x, w->sigma).noise;
-    if (w->kept == 0) { /* twice: the second time with the mean of the slopes at both ends */
+    tensor *x = w->x, *last = said(w, x, w->sigma);
+    if (w->kept == 0) { /* twice: the second time with the mean of both ends */
         MIX(w->start, {1, x});
-        along(w, w->start, noise, (double[]){1}, 0);
-        keep_slope(w, noise);
-        along(w, w->start, estimated(w, x, w->next).noise, ADAMS[0], 1);
+        along(w, w->start, last, (double[]){1}, 0);
+        remember(w, last);
+        along(w, w->start, said(w, x, w->next), ADAMS[0], 1);
         return;
     }
-    along(w, x, noise, ADAMS[w->kept], w->kept);
-    keep_slope(w, noise);
+    along(w, x, last, ADAMS[w->kept], w->kept);
+    remember(w, last);
 }
 
 void step_prk(walk *w) {
@@ -122,5 +135,5 @@ void step_prk(walk *w) {
     MIX(at, {1, x}, {step, k3});
     tensor *k4 = estimated(w, at, w->next).noise;
     MIX(x, {1, x}, {step / 6, k1}, {step / 3, k2}, {step / 3, k3}, {step / 6, k4});
-    keep_slope(w, k1);
+    remember(w, k1);
 }

@@ -150,6 +150,7 @@ int order_now(const walk *w) {
 }
 
 ancestral ancestral_levels(double sigma, double next, double eta) {
+    if (eta == 0 || sigma <= next) return (ancestral){next, 0};
     double up = fmin(next, eta * next * sqrt(fmax(sigma * sigma - next * next, 0)) / sigma);
     return (ancestral){sqrt(fmax(next * next - up * up, 0)), up};
 }

@@ -27,13 +27,16 @@ typedef enum { TAPER_OWN, TAPER_NONE, TAPER_LAST, TAPER_ALL } taper; /* steps th
 typedef struct {
     double eta;              /* share of fresh noise; below 0: the sampler's own */
     double noise;            /* scale of fresh noise; 0 counts as 1 */
-    double churn, low, high; /* Karras' extra noise where low <= sigma <= high; high 0: everywhere */
+    double churn, low, high; /* Karras' extra noise where low <= sigma (heun: the time of the slopes) <= high; high 0:
+                                everywhere */
     double middle;           /* dpmpp-sde: where in the step its middle is; 0: half */
     int order;               /* of the multistep and singlestep ones; 0: the sampler's own */
     bool heun;               /* of them: second order by Heun's correction in place of the middle point's */
     bool of_noise;           /* of them and unipc: predict the noise in place of the clean signal */
     bool plain;              /* unipc: B(h) = h in place of e^h - 1 */
     uint64_t uncorrected;    /* unipc: steps (of the first 64) that are not corrected afterwards */
+    bool skewed;             /* dpmpp-3m: the curvature's coefficient less one, as diffusers has it with fresh noise */
+    objective averaged;      /* plms: of which prediction (of a variance preserving state) it takes means */
     taper taper;
     double clip;        /* bound of the clean signal; 0: none */
     bool clip_noise;    /* the noise follows from the clipped clean signal */
@@ -57,7 +60,7 @@ typedef struct {
     int64_t steps;
     noise_path noise;
     sampler_options options;
-    /* With the state that the network sees first in each step; may be NULL. */
+    /* With the state that the network sees first in each step (dpm-adaptive: and after each try); may be NULL. */
     void (*watch)(void *context, int64_t step, double sigma, const tensor *x);
     void *watcher;
     /* Changes x in place; may be NULL. */

@@ -11,7 +11,7 @@ double shift_odds(double t, double alpha) { return t < 1 ? alpha * t / (1 + (alp
 static double share(double x, double a, double b) { return b > a ? (x - a) / (b - a) : 0; }
 
 static double log_alpha(const time_shift *s, double length) {
-    if (s->bounded) length = fmin(fmax(length, s->short_length), s->long_length);
+    length = fmin(fmax(length, s->short_length), s->long_length);
     double at = s->kind == SHIFT_POWER ? share(log(length), log(s->short_length), log(s->long_length))
                                        : share(length, s->short_length, s->long_length);
     return s->short_alpha + at * (s->long_alpha - s->short_alpha);

@@ -14,9 +14,8 @@ typedef enum {
 
 typedef struct {
     shift_kind kind;
-    double short_length, long_length; /* latent frames */
+    double short_length, long_length; /* latent frames; those beyond count as these */
     double short_alpha, long_alpha;   /* logarithms of alpha at these */
-    bool bounded;                     /* lengths beyond them count as them */
     bool sine;                        /* then the sine of t pi / 2 */
     double anchor_length, anchor, rate, end;
 } time_shift;

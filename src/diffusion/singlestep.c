@@ -163,6 +163,7 @@ void step_dpm_adaptive(walk *w) {
             add_noise_between(w, w->x, at, to, a.up);
             at = to;
         }
+        if (w->s->watch) w->s->watch(w->s->watcher, tries + 1, at, w->x);
         scope_end();
         if (interrupted()) fail(HISS_ERROR_INTERRUPTED, "stopped at sigma %g of %g", at, least);
     }

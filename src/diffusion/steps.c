@@ -9,21 +9,21 @@ static void euler(tensor *out, const tensor *x, const tensor *x0, double from, d
     MIX(out, {keep, x}, {1 - keep, x0});
 }
 
-/* Karras' churn: noise added to reach a higher level, which is returned. Drawn on every step where it is asked for at all, used
- * or not, as the original does. */
-static double churned(walk *w) {
+/* Karras' churn of a state at a level: noise added to reach a higher one, which is returned. Drawn on every step where it is
+ * asked for at all, used or not, as the original does. */
+static double churned(walk *w, double level) {
     const sampler_options *o = &w->s->options;
-    if (o->churn <= 0) return w->sigma;
-    bool inside = w->sigma >= o->low && (o->high <= 0 || w->sigma <= o->high);
-    double gamma = inside ? fmin(o->churn / (double) w->s->steps, M_SQRT2 - 1) : 0, hat = w->sigma * (1 + gamma);
+    if (o->churn <= 0) return level;
+    bool inside = level >= o->low && (o->high <= 0 || level <= o->high);
+    double gamma = inside ? fmin(o->churn / (double) w->s->steps, M_SQRT2 - 1) : 0, hat = level * (1 + gamma);
     tensor *z = like(w->x);
-    w->s->noise.draw(w->s->noise.context, w->sigma, hat, f32(z), count(z));
-    if (gamma > 0) MIX(w->x, {1, w->x}, {w->noise * sqrt(hat * hat - w->sigma * w->sigma), z});
+    w->s->noise.draw(w->s->noise.context, level, hat, f32(z), count(z));
+    if (gamma > 0) MIX(w->x, {1, w->x}, {w->noise * sqrt(hat * hat - level * level), z});
     return hat;
 }
 
 void step_euler(walk *w) {
-    double hat = churned(w);
+    double hat = churned(w, w->sigma);
     euler(w->x, w->x, denoised(w, w->x, hat), hat, w->next);
 }
 
@@ -86,9 +86,9 @@ static double own_scale(process kind, double sigma) {
 
 void step_heun(walk *w) {
     process kind = w->slopes;
-    double hat = churned(w), from = time_of(kind, hat), to = time_of(kind, w->next), h = to - from;
     tensor *y = w->x, *ahead = like(y);
-    MIX(y, {own_scale(kind, hat), y});
+    MIX(y, {own_scale(kind, w->sigma), y});
+    double from = churned(w, time_of(kind, w->sigma)), to = time_of(kind, w->next), h = to - from;
     tensor *first = slope(w, y, from);
     MIX(ahead, {1, y}, {h, first});
     if (w->next == 0) MIX(y, {1, ahead});
@@ -127,7 +127,7 @@ static void middle_slope(walk *w, double from, double to) {
 }
 
 void step_dpm_2(walk *w) {
-    double hat = churned(w);
+    double hat = churned(w, w->sigma);
     middle_slope(w, hat, w->next);
 }
 

@@ -1,0 +1,32 @@
+/* diffusers' schedulers and AudioLDM's samplers as rows of hiss's tables with options. */
+#ifndef HISS_TESTS_PARITY_DIFFUSERS_H
+#define HISS_TESTS_PARITY_DIFFUSERS_H
+
+#include "parity_mixture.h"
+
+/* A scheduler at work: its levels and what it tells the network and the user. */
+typedef struct {
+    const char *name;     /* DDIM, EulerDiscrete, ... */
+    double *bars, *table; /* alpha_bar and sigma of training */
+    size_t trained;
+    int64_t n;              /* steps */
+    double *steps;          /* of training, or times, that the network is told: n */
+    double *levels, *own;   /* sigmas of the solver and in the scheduler's own terms: n + 1 */
+    double *next, *between; /* where each step ends, if not at the next level; levels inside steps */
+    double *told, *listed;  /* timesteps and sigmas as it lists them */
+    int64_t told_count, listed_count;
+    bool told_whole; /* steps that are not exactly the levels */
+    double first_std;
+    process process;
+    double unit;
+    const sampler *kind;
+    sampler_options options;
+} scheduler;
+scheduler scheduler_of(config one);
+
+/* Its options for the run. */
+void run_diffusers(parity_case *c, config one);
+void run_ldm(parity_case *c, config one);
+double *betas_of(config o, const char *name, size_t *n);
+
+#endif
