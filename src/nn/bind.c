@@ -127,8 +127,55 @@ static bool same_shape(shape a, shape b) {
     return a.rank == b.rank && !memcmp(a.dims, b.dims, (size_t) a.rank * sizeof a.dims[0]);
 }
 
+static void ignore(binder *b, const char *whole_name) {
+    const char **longer = NEW_ARRAY(const char *, b->ignored_count + 1);
+    if (b->ignored_count) memcpy(longer, b->ignored, b->ignored_count * sizeof *longer);
+    longer[b->ignored_count++] = whole_name;
+    b->ignored = longer;
+}
+
+/* Weight norm (Salimans and Kingma 2016) as PyTorch saves it, before and since its parametrizations: a gain for each index of
+ * the first dimension and a direction. */
+static const char *const NORMED[][2] = {{"weight_g", "weight_v"},
+                                        {"parametrizations.weight.original0", "parametrizations.weight.original1"}};
+
+static tensor *unite(const tensor *gain, tensor *direction) {
+    const int64_t n = direction->shape[0], each = count(direction) / n;
+    for (int64_t i = 0; i < n; i++) {
+        float *row = f32(direction) + i * each;
+        double square = 0;
+        for (int64_t k = 0; k < each; k++) square += (double) row[k] * row[k];
+        const float factor = f32(gain)[i] / (float) sqrt(square);
+        for (int64_t k = 0; k < each; k++) row[k] *= factor;
+    }
+    return direction;
+}
+
+/* A weight that the file holds as gain and direction; NULL if it does not. */
+static tensor *load_normed(binder *b, const char *name, shape s) {
+    const size_t length = strlen(name), tail = strlen("weight");
+    if (length < tail || strcmp(name + length - tail, "weight") != 0) return NULL;
+    for (size_t i = 0; i < sizeof NORMED / sizeof *NORMED; i++) {
+        const char *gain = format("%.*s%s", (int) (length - tail), name, NORMED[i][0]),
+                   *direction = format("%.*s%s", (int) (length - tail), name, NORMED[i][1]);
+        const store_entry *g = store_find(b->from, gain), *v = store_find(b->from, direction);
+        if (!g || !v) continue;
+        ignore(b, gain);
+        ignore(b, direction);
+        const tensor *gains = tensor_to_f32(store_read(b->from, gain));
+        if (same_shape(v->shape, s) && count(gains) == s.dims[0])
+            return unite(gains, tensor_to_f32(store_read(b->from, direction)));
+        problem(b, format("%s is %s with gains %s, expected %s", direction, shape_text(v->shape), shape_text(g->shape),
+                          shape_text(s)));
+        return tensor_zero(F32, s);
+    }
+    return NULL;
+}
+
 static tensor *load(binder *b, const char *name, shape s) {
     const store_entry *e = store_find(b->from, name);
+    tensor *normed = e ? NULL : load_normed(b, name, s);
+    if (normed) return normed;
     if (!e) problem(b, format("%s %s is missing", name, shape_text(s)));
     else if (!same_shape(e->shape, s))
         problem(b, format("%s is %s, expected %s", name, shape_text(e->shape), shape_text(s)));
@@ -157,12 +204,7 @@ tensor *bind(binder *b, const char *name, shape s, init how) {
     return p->value;
 }
 
-void bind_ignore(binder *b, const char *name) {
-    const char **longer = NEW_ARRAY(const char *, b->ignored_count + 1);
-    if (b->ignored_count) memcpy(longer, b->ignored, b->ignored_count * sizeof *longer);
-    longer[b->ignored_count++] = format("%s%s", b->prefix, name);
-    b->ignored = longer;
-}
+void bind_ignore(binder *b, const char *name) { ignore(b, format("%s%s", b->prefix, name)); }
 
 static bool is_known(const binder *b, const char *name) {
     for (size_t i = 0; i < b->count; i++)

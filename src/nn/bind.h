@@ -30,7 +30,8 @@ typedef struct binder binder;
 binder *binder_load(const store *s);
 binder *binder_new(random_key key);
 
-/* The parameter `name` with prefixes before it. */
+/* The parameter `name` with prefixes before it. A file may hold a `weight` as weight norm does, in gain and direction: they
+ * are united. */
 tensor *bind(binder *b, const char *name, shape s, init how);
 /* Adds "text." before the names bound until the matching pop. */
 void bind_push(binder *b, const char *format, ...) PRINTF_LIKE(2, 3);

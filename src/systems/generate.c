@@ -88,6 +88,10 @@ mel_front model_front(const model *m) {
     f.rate = m->rate;
     f.bands = (int) m->mels;
     f.stft.hop = (int) m->hop;
+    f.stft.n_fft = (int) config_int(m->settings, "n_fft", f.stft.n_fft, 2, STFT_MAX_SIZE);
+    f.stft.window = (int) config_int(m->settings, "win_size", f.stft.window, 1, f.stft.n_fft);
+    f.low_hz = config_number(m->settings, "fmin", f.low_hz, 0, f.rate / 2.0);
+    f.high_hz = config_number(m->settings, "fmax", f.high_hz, 0, f.rate / 2.0);
     return f;
 }
 

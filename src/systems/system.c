@@ -11,7 +11,8 @@
 
 enum { MOST_CLASSES = 10000, WINDOW_SAMPLES = 1 << 16, DEFAULT_RATE = 22050 };
 
-const system_row *const SYSTEMS[] = {&SYSTEM_DIFFWAVE, &SYSTEM_WAVEGRAD, &SYSTEM_WAVE_UNET, &SYSTEM_VOCODER, NULL};
+const system_row *const SYSTEMS[] = {
+    &SYSTEM_DIFFWAVE, &SYSTEM_WAVEGRAD, &SYSTEM_WAVE_UNET, &SYSTEM_VOCODER, &SYSTEM_HIFIGAN, &SYSTEM_BIGVGAN, NULL};
 
 void use_betas(model *m, const double *betas, size_t count) {
     m->fast = NEW_ARRAY(double, count);
@@ -26,11 +27,21 @@ const char *model_weights_path(const char *path) {
         if (!file_exists(path)) fail(HISS_ERROR_FILE, "%s: no such model file or folder", path);
         return path;
     }
-    static const char *const NAMES[] = {"weights.safetensors", "model.safetensors", "weights.pt"};
+    static const char *const NAMES[] = {"weights.safetensors", "model.safetensors", "weights.pt",
+                                        "bigvgan_generator.pt"};
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
         if (file_exists(path_join(path, NAMES[i]))) return path_join(path, NAMES[i]);
     fail(HISS_ERROR_FILE, "%s: holds no weights.safetensors (is it a model folder, and has its training saved once?)",
          path);
+}
+
+static bool is_of(const system_row *row, const store *s) {
+    return row->landmark ? store_find(s, row->landmark) != NULL : row->holds && row->holds(s);
+}
+
+/* Files whose settings are the config.json beside them: hiss's own, and HiFi-GAN's and BigVGAN's generators. */
+static bool goes_with_configuration(const char *name, const store *s) {
+    return !strcmp(name, "weights.safetensors") || is_of(&SYSTEM_HIFIGAN, s) || is_of(&SYSTEM_BIGVGAN, s);
 }
 
 /* A published .pt keeps its settings under "params"; a converted one as text under "config". */
@@ -45,7 +56,7 @@ config model_settings(const char *path, const store *s) {
         const char *words = config_string(said, "config", "{}");
         return config_parse(words, strlen(words), format("%s: config", store_path(s)));
     }
-    if (!strcmp(path_name(path), "weights.safetensors") && file_exists(file)) return config_load(file);
+    if (goes_with_configuration(path_name(path), s) && file_exists(file)) return config_load(file);
     return config_parse("{}", 2, store_path(s));
 }
 
@@ -54,7 +65,7 @@ const system_row *system_find(config settings, const store *s) {
     size_t count = 0;
     for (; SYSTEMS[count]; count++) {
         names[count] = SYSTEMS[count]->name;
-        if (name ? !strcmp(name, names[count]) : store_find(s, SYSTEMS[count]->landmark) != NULL) return SYSTEMS[count];
+        if (name ? !strcmp(name, names[count]) : is_of(SYSTEMS[count], s)) return SYSTEMS[count];
     }
     if (name) fail(HISS_ERROR_FORMAT, "%s: unknown system '%s': %s", settings.where, name, suggest(name, names, count));
     return NULL;
@@ -95,7 +106,7 @@ model *model_from(const char *path, const store *s, config settings) {
     m->system = system_find(m->settings, s);
     if (!m->system)
         fail(HISS_ERROR_FORMAT,
-             "%s: not a model hiss knows (DiffWave, WaveGrad, wave U-Net, vocoder); hiss info %s --tensors shows what "
+             "%s: not a model hiss knows (DiffWave, WaveGrad, wave U-Net, vocoders); hiss info %s --tensors shows what "
              "is inside",
              path, path);
     m->rate = (int) config_int(m->settings, "sample_rate", DEFAULT_RATE, 1000, 768000);

@@ -27,8 +27,9 @@ struct parity_case {
 #pragma weak PARITY_SIGNAL
 #pragma weak PARITY_TEXT
 #pragma weak PARITY_EVAL
+#pragma weak PARITY_GENERATOR
 static const parity_row *const TABLES[] = {PARITY_WAVES,  PARITY_TRAINING, PARITY_TORCHRNG, PARITY_DIFFUSION,
-                                           PARITY_SIGNAL, PARITY_TEXT,     PARITY_EVAL};
+                                           PARITY_SIGNAL, PARITY_TEXT,     PARITY_EVAL,     PARITY_GENERATOR};
 
 config parity_info(const parity_case *c) { return c->info; }
 config parity_config(const parity_case *c) { return config_get(c->info, "config"); }
