@@ -82,6 +82,15 @@ static bool is_there(const char *name) {
 }
 
 /* A 16-bit mono WAV of a decaying tone. */
+static void write_text(const char *name, const char *words) {
+    char path[300];
+    snprintf(path, sizeof path, "%s/%s", work, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(words, f);
+    fclose(f);
+}
+
 static void write_wav(const char *name, int rate, int channels, int frames) {
     char path[300];
     snprintf(path, sizeof path, "%s/%s", work, name);
@@ -125,7 +134,7 @@ static int tear_down(void **state) {
 /* --- tests --- */
 
 static const char *const COMMANDS[] = {"generate", "vocode",  "mel",   "noise", "info",
-                                       "convert",  "classes", "train", "help"};
+                                       "convert",  "classes", "train", "help",  "schedule"};
 enum { COMMAND_COUNT = sizeof COMMANDS / sizeof *COMMANDS };
 
 static void test_help(void **state) {
@@ -217,6 +226,22 @@ static void test_seeds(void **state) {
     assert_true(is_there("d.flac") && is_there("d.png"));
 }
 
+/* A schedule is found, written, and changes what vocode sings; one outside the model's training is refused. */
+static void test_schedule(void **state) {
+    (void) state;
+    expect("schedule -q --model $M/vocoder tone.wav --steps 4 --tries 3 --seed 5 -o four.json", 0, "4 steps");
+    expect("schedule -q --model $M/vocoder tone.wav --steps 4 --tries 3 --seed 5 -o again.json", 0, NULL);
+    same_files("four.json", "again.json", true);
+    expect("vocode -q --model $M/vocoder tone.wav --betas four.json -o by-four.wav", 0, NULL);
+    expect("vocode -q --model $M/vocoder tone.wav -o by-own.wav", 0, NULL);
+    same_files("by-four.wav", "by-own.wav", false);
+    write_text("bad.json", "[0.1, 2]");
+    expect("vocode --model $M/vocoder tone.wav --betas bad.json -o y.wav", 1, "beta 1 is 2");
+    write_text("far.json", "[0.9, 0.9]");
+    expect("vocode --model $M/vocoder tone.wav --betas far.json -o y.wav", 2, "outside that of");
+    expect("schedule --model $M/diffwave tone.wav -o y.json", 2, "no mel");
+}
+
 static void test_vocode(void **state) {
     (void) state;
     expect("mel tone.wav --model $M/vocoder -o tone.npy", 0, "[10, 24]");
@@ -277,9 +302,9 @@ static void test_convert(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_help),    cmocka_unit_test(test_usage_errors), cmocka_unit_test(test_bad_files),
-        cmocka_unit_test(test_seeds),   cmocka_unit_test(test_vocode),       cmocka_unit_test(test_json),
-        cmocka_unit_test(test_convert),
+        cmocka_unit_test(test_help),  cmocka_unit_test(test_usage_errors), cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_seeds), cmocka_unit_test(test_vocode),       cmocka_unit_test(test_schedule),
+        cmocka_unit_test(test_json),  cmocka_unit_test(test_convert),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -5,7 +5,7 @@
 #include "cli/options.h"
 
 extern const command COMMAND_GENERATE, COMMAND_VOCODE, COMMAND_MEL, COMMAND_NOISE, COMMAND_INFO, COMMAND_CONVERT,
-    COMMAND_CLASSES, COMMAND_TRAIN, COMMAND_HELP;
+    COMMAND_CLASSES, COMMAND_SCHEDULE, COMMAND_TRAIN, COMMAND_HELP;
 
 /* In the order of the help; NULL-terminated. */
 extern const command *const COMMANDS[];

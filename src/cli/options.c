@@ -29,6 +29,12 @@ const option OPTION_TABLE[OPTS] = {
                      "how noise becomes sound; default: the model's paper", choices_sampler},
     [OPT_SCHEDULE] = {"schedule", 0, KIND_CHOICE, "NAME", NULL, 0, 0, NULL,
                       "noise levels visited; default: the model's paper", choices_schedule},
+    [OPT_BETAS] =
+        {"betas", 0, KIND_PATH, "FILE", NULL, 0, 0, NULL,
+         "a noise schedule of one's own in place of --schedule: what hiss schedule wrote, a JSON list, or .npy, from "
+         "the least noise to the most",
+         NULL},
+    [OPT_TRIES] = {"tries", 0, KIND_INTEGER, "N", NULL, 1, 1000000, "50", "how many schedules to try", NULL},
     [OPT_ETA] = {"eta", 0, KIND_NUMBER, "AMOUNT", NULL, 0, 10, NULL,
                  "fresh noise of ddim and the ancestral and sde samplers; 0: none; default: the sampler's own", NULL},
     [OPT_CLASS] = {"class", 'c', KIND_TEXT, "NAME", NULL, 0, 0, NULL,

@@ -17,6 +17,8 @@ typedef enum {
     OPT_STEPS,
     OPT_SAMPLER,
     OPT_SCHEDULE,
+    OPT_BETAS,
+    OPT_TRIES,
     OPT_ETA,
     OPT_CLASS,
     OPT_GUIDANCE,

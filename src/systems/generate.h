@@ -15,8 +15,10 @@ typedef struct {
     int64_t steps;        /* 0: the schedule's own */
     const char *sampler;  /* NULL: the paper's */
     const char *schedule; /* NULL: the paper's */
-    double eta;           /* below 0: the sampler's own */
-    int32_t class;        /* -1: any */
+    const double *betas;  /* in place of a schedule: its steps from the least noise to the most; or NULL */
+    size_t beta_count;
+    double eta;    /* below 0: the sampler's own */
+    int32_t class; /* -1: any */
     double guidance;
 } sound_request;
 sound_request sound_request_default(void);

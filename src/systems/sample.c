@@ -7,6 +7,7 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "base/torch_random.h"
+#include "diffusion/betas.h"
 #include "diffusion/sampler.h"
 #include "diffusion/schedule.h"
 
@@ -63,8 +64,23 @@ static int find(const char *what, const char *name, const char *const *names) {
     fail(HISS_ERROR_ARGUMENT, "--%s %s: no such %s: %s", what, name, what, suggest(name, names, count));
 }
 
+bool betas_within(const model *m, const double *betas, size_t n) {
+    double bar = 1, most = 1 - m->betas[0], least = 1;
+    if (m->system->noise_is_level) return true;
+    for (size_t i = 0; i < m->beta_count; i++) least *= 1 - m->betas[i];
+    for (size_t i = 0; i < n; i++) {
+        bar *= 1 - betas[i];
+        if (!(bar >= least * (1 - 1e-9) && bar <= most * (1 + 1e-9))) return false;
+    }
+    return true;
+}
+
 void sample_check(const model *m, const sound_request *r) {
-    (void) m;
+    if (r->betas && !betas_within(m, r->betas, r->beta_count))
+        fail(HISS_ERROR_ARGUMENT,
+             "--betas: noise outside that of %s's training: the first beta at least %g, the cumulative alpha "
+             "at least %.4g",
+             m->path, m->betas[0], alpha_bar_at(m->betas, m->beta_count, 1));
     find("sampler", r->sampler, sampler_names());
     find("schedule", r->schedule, schedule_names());
 }
@@ -144,7 +160,8 @@ static void report(void *context, int64_t pass, double alpha_bar, const tensor *
 
 tensor *sample(const condition *c, const sound_request *r, int64_t i, int64_t T) {
     noise_law law = model_noise(c->m);
-    levels l = schedule_make(&SCHEDULES[find("schedule", r->schedule, schedule_names())], &law, r->steps);
+    levels l = r->betas ? levels_of_betas(r->betas, r->beta_count)
+                        : schedule_make(&SCHEDULES[find("schedule", r->schedule, schedule_names())], &law, r->steps);
     noise_source source = noise_of(r, i);
     counter k = {i * l.steps, r->count * l.steps};
     sample_plan p = {r->sampler ? r->sampler : c->m->system->sampler, l, r->eta, source, report, &k};

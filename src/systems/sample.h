@@ -7,6 +7,8 @@
 
 /* Fails with the nearest names on an unknown sampler or schedule, and on what this model cannot do. */
 void sample_check(const model *m, const sound_request *r);
+/* Whether a schedule stays within the noise of training: DiffWave knows the levels of its table alone. */
+bool betas_within(const model *m, const double *betas, size_t n);
 /* The i-th sound of the request, [1, T], in the current scope. */
 tensor *sample(const condition *c, const sound_request *r, int64_t i, int64_t T);
 
