@@ -2,7 +2,8 @@
  *
  *   synth list                       class and number of every generator
  *   synth one NUMBER SEED OUT.flac   one sound; its captions are printed
- *   synth batch BATCH FOLDER         a share of every generator, in FOLDER/CLASS/...; rows of the manifest are printed
+ *   synth batch BATCH FOLDER [FIRST] a share of every generator (from number FIRST), in FOLDER/CLASS/...; rows of the manifest
+ *                                    are printed
  */
 #include "synth.h"
 
@@ -24,8 +25,8 @@ static void one(int k, uint64_t seed, const char *path) {
     synth_end(&s);
 }
 
-static void batch(int number, const char *folder) {
-    for (int k = 0; k < generator_count; k++) {
+static void batch(int number, const char *folder, int first) {
+    for (int k = first; k < generator_count; k++) {
         const generator *g = &generators[k];
         char path[1024];
         snprintf(path, sizeof path, "%s/%s", folder, g->class);
@@ -53,7 +54,10 @@ int main(int argc, char **argv) {
     if (argc == 2 && !strcmp(argv[1], "list")) return list(), 0;
     if (argc == 5 && !strcmp(argv[1], "one") && atoi(argv[2]) >= 0 && atoi(argv[2]) < generator_count)
         return one(atoi(argv[2]), strtoull(argv[3], NULL, 10), argv[4]), 0;
-    if (argc == 4 && !strcmp(argv[1], "batch")) return batch(atoi(argv[2]), argv[3]), 0;
-    fprintf(stderr, "usage: synth list | one NUMBER SEED OUT.flac | batch BATCH FOLDER\n");
+    if ((argc == 4 || argc == 5) && !strcmp(argv[1], "batch")) {
+        int first = argc == 5 ? atoi(argv[4]) : 0;
+        return batch(atoi(argv[2]), argv[3], first < 0 ? 0 : first), 0;
+    }
+    fprintf(stderr, "usage: synth list | one NUMBER SEED OUT.flac | batch BATCH FOLDER [FIRST]\n");
     return 2;
 }

@@ -22,6 +22,8 @@ make bell, church_bell, chimes, alarm, siren, telephone, beep, click, notificati
 /* synth_games.c */
 make laser, coin, jump, power_up, game_over, magic, whoosh, riser, boing, slide_whistle, pop, robot, drone, ambience,
     sub_drop;
+/* synth_drums.c */
+make kick, snare, hand_clap, hat, cymbal, tom, tabla, shaker;
 /* synth_scenes.c */
 make scene;
 

@@ -92,6 +92,14 @@ const generator generators[] = {
     {"drone", drone, 1},
     {"ambience", ambience, 1},
     {"scene", scene, 2},
+    {"kick", kick, 0},
+    {"snare", snare, 0},
+    {"clap", hand_clap, 0},
+    {"hi-hat", hat, 0},
+    {"cymbal", cymbal, 0},
+    {"tom", tom, 0},
+    {"tabla", tabla, 0},
+    {"percussion", shaker, 0},
 };
 const int generator_count = sizeof generators / sizeof *generators;
 
@@ -118,6 +126,7 @@ void synth_make(sound *s, const generator *g, uint64_t seed) {
     *s = (sound){.state = (name + (uint64_t) (g - generators)) * 0x9E3779B97F4A7C15u + seed * 0xD1B54A32D192ED03u};
     for (int i = 0; i < 4; i++) uni(s, 0, 1);
     g->make(s);
+    if (!g->texture) fade(s, 0, fmin(.12, (double) s->n / hz_rate / 8)); /* what still rings is not broken off */
     float most = 0;
     for (int i = 0; i < s->n; i++) most = fmaxf(most, fabsf(s->x[i]));
     for (int i = 0; most > 0 && i < s->n; i++) s->x[i] *= .95f / most;
