@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "diffusion/guidance.h"
+#include "parity_guidance.h"
 
 static const double MEANS[COMPONENTS][D] = {{0.9, -0.5, 0.2, 0.7}, {-0.7, 0.8, -0.6, 0.3}, {0.1, -0.9, 0.6, -0.8}};
 
@@ -74,6 +76,12 @@ static estimate call(void *context, const tensor *x, double sigma) {
     if (r->show) r->show(r, &seen, &level);
     if (!r->by_step) record(r, seen, level, r->calls);
     r->calls++;
+    if (r->guided) {
+        tensor *state = tensor_wrap(F32, shape_of(x), x->data);
+        if (state->rank == 2)
+            state->rank = 3, state->shape[2] = state->shape[1], state->shape[1] = state->shape[0], state->shape[0] = 1;
+        return guided_call(r->guided, state, sigma);
+    }
     return r->answer ? r->answer(r, x, sigma) : mixture_estimate(x, (mixing){1, sigma}, r->weights, 0);
 }
 
@@ -125,6 +133,7 @@ run run_begin(parity_case *c, config one) {
 }
 
 void run_walk(run *r, const sampler *kind, tensor *x) {
+    if (!r->guided) guide_run(r, x);
     if (r->xs && r->thinned) r->every = (r->thinned + r->xs->shape[0] - 1) / r->xs->shape[0];
     double first = 1 / run_scale(r, r->s.sigmas[0]), last = run_scale(r, r->s.sigmas[r->s.steps]);
     if (!r->s.denoise.call) r->s.denoise = (denoiser){call, r};

@@ -33,6 +33,7 @@ struct run {
     const double *weights;
     /* What the solver is told in place of the exact answer; may be NULL. */
     estimate (*answer)(run *r, const tensor *x, double sigma);
+    struct guided *guided; /* NULL: none */
     void *extra;
 };
 
