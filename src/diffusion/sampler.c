@@ -76,8 +76,17 @@ static void clip(tensor *x, double bound) {
     for (int64_t i = 0, n = count(x); i < n; i++) v[i] = v[i] < -most ? -most : v[i] > most ? most : v[i];
 }
 
-static void touch(walk *w, moment when, double sigma, tensor *x) {
-    if (w->s->touch) w->s->touch(w->s->toucher, when, w->step, sigma, x);
+static bool touch(walk *w, moment when, double sigma, tensor *x) {
+    bool changed = w->s->touch && w->s->touch(w->s->toucher, when, w->step, sigma, x);
+    w->touched |= changed;
+    return changed;
+}
+
+static tensor *noise_in(const tensor *x, const tensor *clean, double sigma) {
+    tensor *noise = like(x);
+    double share = sigma > 0 ? 1 / sigma : 0;
+    MIX(noise, {share, x}, {-share, clean});
+    return noise;
 }
 
 static estimate believed(walk *w, tensor *x, double sigma) {
@@ -86,15 +95,11 @@ static estimate believed(walk *w, tensor *x, double sigma) {
     if (first && w->s->watch) w->s->watch(w->s->watcher, w->step, sigma, x);
     w->watched = true;
     estimate e = w->s->denoise.call(w->s->denoise.context, x, sigma);
-    if (first) touch(w, AFTER_CALL, sigma, x);
+    if (first && w->s->touch) { /* slopes are those of the state before it is changed */
+        if (!e.noise) e.noise = noise_in(x, e.clean, sigma);
+        touch(w, AFTER_CALL, sigma, x);
+    }
     return e;
-}
-
-static tensor *noise_in(const tensor *x, const tensor *clean, double sigma) {
-    tensor *noise = like(x);
-    double share = sigma > 0 ? 1 / sigma : 0;
-    MIX(noise, {share, x}, {-share, clean});
-    return noise;
 }
 
 estimate estimated(walk *w, tensor *x, double sigma) {
@@ -173,7 +178,7 @@ void sampler_run(const sampler *kind, const sampling *s, tensor *x) {
         w.sigma = s->sigmas[w.step];
         w.next = s->sigmas[w.step + 1];
         w.used = 1;
-        w.watched = false;
+        w.watched = w.touched = false;
         kind->step(&w);
         double reached = s->sigmas[w.step + w.used];
         if (kind->clamp) clip(x, hypot(1, reached)); /* the bound of the papers' loops, on sqrt(alpha_bar) x */

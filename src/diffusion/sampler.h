@@ -63,8 +63,8 @@ typedef struct {
     /* With the state that the network sees first in each step (dpm-adaptive: and after each try); may be NULL. */
     void (*watch)(void *context, int64_t step, double sigma, const tensor *x);
     void *watcher;
-    /* Changes x in place; may be NULL. */
-    void (*touch)(void *context, moment when, int64_t step, double sigma, tensor *x);
+    /* Changes x in place and says whether it did; may be NULL. */
+    bool (*touch)(void *context, moment when, int64_t step, double sigma, tensor *x);
     void *toucher;
     /* After each step; may be NULL. */
     void (*progress)(void *context, int64_t done, int64_t total);

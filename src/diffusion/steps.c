@@ -75,6 +75,8 @@ static tensor *slope(walk *w, tensor *y, double time) {
     tensor *x = like(y);
     MIX(x, {sigma >= NO_SIGNAL ? NO_SIGNAL : 1 / at.a, y});
     estimate e = estimated(w, x, sigma);
+    if (w->touched) MIX(y, {sigma >= NO_SIGNAL ? 1 / NO_SIGNAL : at.a, x});
+    w->touched = false;
     static const objective OF[] = {PREDICT_NOISE, PREDICT_V, PREDICT_FLOW};
     return prediction_of(OF[kind], at, e);
 }

@@ -20,7 +20,7 @@ struct walk {
     int kept;
     tensor *start; /* unipc, plms: where the last step started */
     int order;     /* unipc: of the last step */
-    bool watched;
+    bool watched, touched;
 };
 
 /* out = sum of factor * of; out may be one of them. */

@@ -6,8 +6,10 @@
 
 #include "base/text.h"
 #include "diffusion/betas.h"
+#include "diffusion/inpaint.h"
 #include "diffusion/schedule.h"
 #include "diffusion/shift.h"
+#include "parity_inpainting.h"
 #include "parity_schedules.h"
 
 typedef void (*lay_out)(scheduler *s, config o, config set);
@@ -582,14 +584,15 @@ static void draw_twice(void *context, double from, double to, float *z, int64_t 
     r->drawn += 2;
 }
 
-static void follow(void *context, moment when, int64_t step, double sigma, tensor *x) {
+static bool follow(void *context, moment when, int64_t step, double sigma, tensor *x) {
     run *r = context;
     seen *e = r->extra;
     (void) step, (void) sigma;
-    if (when != AFTER_STEP) return;
+    if (when != AFTER_STEP) return false;
     e->step++;
     e->fresh = true;
     memcpy(e->start->data, x->data, tensor_bytes(x));
+    return false;
 }
 
 static void look_through(run *r, const scheduler *s, const tensor *x) {
@@ -616,7 +619,7 @@ static void look_through(run *r, const scheduler *s, const tensor *x) {
 }
 
 /* Steps that do not end where the next begins: one by one, the state taken as it is. */
-static void walk_apart(run *r, const scheduler *s, tensor *x) {
+void run_apart(run *r, const scheduler *s, tensor *x) {
     for (int64_t i = 0; i < s->n; i++) {
         double two[] = {s->levels[i], s->next[i]};
         r->s.sigmas = two;
@@ -636,7 +639,8 @@ void run_diffusers(parity_case *c, config one) {
     r.s.steps = s.n;
     r.s.options = s.options;
     look_through(&r, &s, x);
-    if (s.next) walk_apart(&r, &s, x);
+    inpaint_run(&r, s.n);
+    if (s.next) run_apart(&r, &s, x);
     else run_walk(&r, s.kind, x);
     run_compare(&r, x);
     compare_numbers(c, run_name(&r, "timesteps"), s.told, (size_t) s.told_count);
@@ -658,12 +662,21 @@ void run_ldm(parity_case *c, config one) {
         sigmas[n - 1 - i] = vp_sigma(bars[i * every + 1]);
     }
     sigmas[n] = vp_sigma(bars[0]);
-    r.s.sigmas = sigmas;
-    r.s.steps = n;
     r.s.options.eta = config_number(o, "eta", 0, 0, 10);
     r.process = PROCESS_ROTATING;
+    tensor *x = run_in(&r, "x"), *init = run_in(&r, "init");
+    int64_t kept = config_has(one, "strength")
+                       ? strength_steps(config_need_int(one, "steps", 1, T), config_number(one, "strength", 1, 0, 1))
+                       : n;
+    if (kept < n) { /* noised for the level above the first that is run */
+        mixing at = mixing_at(PROCESS_ROTATING, sigmas[n - 1 - kept]);
+        x = mix(at, init, r.noise);
+    }
+    r.s.sigmas = sigmas + (n - kept);
+    r.s.steps = kept;
+    inpaint_run(&r, kept);
     bool plms = !strcmp(config_need_string(one, "sampler"), "ldm_plms");
     r.every = n > 100 ? 20 : 1;
-    run_finish(&r, sampler_find(plms ? "plms" : "ddim"), run_in(&r, "x"));
+    run_finish(&r, sampler_find(plms ? "plms" : "ddim"), x);
     compare_numbers(c, run_name(&r, "timesteps"), times, (size_t) n);
 }

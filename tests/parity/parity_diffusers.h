@@ -26,6 +26,8 @@ scheduler scheduler_of(config one);
 
 /* Its options for the run. */
 void run_diffusers(parity_case *c, config one);
+/* Steps that do not end where the next begins: one by one, the state taken as it is. */
+void run_apart(run *r, const scheduler *s, tensor *x);
 void run_ldm(parity_case *c, config one);
 double *betas_of(config o, const char *name, size_t *n);
 

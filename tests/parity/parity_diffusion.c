@@ -8,6 +8,7 @@
 #include "diffusion/schedule.h"
 #include "parity_diffusers.h"
 #include "parity_guidance.h"
+#include "parity_inpainting.h"
 #include "parity_mixture.h"
 #include "parity_schedules.h"
 #include "parity_stable.h"
@@ -124,8 +125,7 @@ static void run_sampler(parity_case *c) {
     }
 }
 
-const parity_row PARITY_DIFFUSION[] = {{"diffusion", "denoiser", run_denoiser},
-                                       {"diffusion", "sampler", run_sampler},
-                                       {"diffusion", "schedule", run_schedule},
-                                       {"diffusion", "guidance", run_guidance},
-                                       {0}};
+const parity_row PARITY_DIFFUSION[] = {
+    {"diffusion", "denoiser", run_denoiser},     {"diffusion", "sampler", run_sampler},
+    {"diffusion", "schedule", run_schedule},     {"diffusion", "guidance", run_guidance},
+    {"diffusion", "inpainting", run_inpainting}, {0}};

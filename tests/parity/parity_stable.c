@@ -8,6 +8,7 @@
 #include "base/torch_random.h"
 #include "diffusion/brownian.h"
 #include "diffusion/schedule.h"
+#include "parity_inpainting.h"
 
 time_shift shift_of(config o) {
     static const char *const KINDS[] = {"none", "flux", "full", "logsnr"};
@@ -50,8 +51,10 @@ static void run_sample_k(run *r, config one, const char *type) {
     r->s.options.rtol = r->s.options.atol = 0.01;
     r->shown = PROCESS_ROTATING; /* what the v network sees */
     r->shown_else = true;
-    tensor *x = first_state(r, run_in(r, "x"), (mixing){1, most});
-    if (!run_in(r, "init")) x = scaled_by(x, most);
+    tensor *x = run_in(r, "x");
+    inpaint_run(r, n);
+    if (r->s.touch) inpaint_start(r, x, most);
+    else x = run_in(r, "init") ? first_state(r, x, (mixing){1, most}) : scaled_by(x, most);
     run_finish(r, sampler_find(name), x);
 }
 
