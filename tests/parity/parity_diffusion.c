@@ -10,6 +10,7 @@
 #include "parity_guidance.h"
 #include "parity_inpainting.h"
 #include "parity_mixture.h"
+#include "parity_objectives.h"
 #include "parity_schedules.h"
 #include "parity_stable.h"
 
@@ -128,4 +129,5 @@ static void run_sampler(parity_case *c) {
 const parity_row PARITY_DIFFUSION[] = {
     {"diffusion", "denoiser", run_denoiser},     {"diffusion", "sampler", run_sampler},
     {"diffusion", "schedule", run_schedule},     {"diffusion", "guidance", run_guidance},
-    {"diffusion", "inpainting", run_inpainting}, {0}};
+    {"diffusion", "inpainting", run_inpainting}, {"diffusion", "objective", run_objective},
+    {"diffusion", "loss", run_losses},           {0}};

@@ -10,19 +10,18 @@
 
 static const double MEANS[COMPONENTS][D] = {{0.9, -0.5, 0.2, 0.7}, {-0.7, 0.8, -0.6, 0.3}, {0.1, -0.9, 0.6, -0.8}};
 
-/* Of one point: x0 and eps. */
-static void mixture(const float x[D], mixing at, const double *weights, double std, double x0[D], double eps[D]) {
+void mixture_point(const double x[D], mixing at, const double *weights, double std, double x0[D], double eps[D]) {
     double V = at.a * at.a * std * std + at.b * at.b, weight[COMPONENTS], sum = 0, most = -INFINITY;
     for (int i = 0; i < COMPONENTS; i++) {
         weight[i] = weights ? log(weights[i]) : 0;
-        for (int k = 0; k < D; k++) weight[i] -= pow((double) x[k] - at.a * MEANS[i][k], 2) / (2 * V);
+        for (int k = 0; k < D; k++) weight[i] -= pow(x[k] - at.a * MEANS[i][k], 2) / (2 * V);
         most = fmax(most, weight[i]);
     }
     for (int i = 0; i < COMPONENTS; i++) sum += weight[i] = exp(weight[i] - most);
     for (int k = 0; k < D; k++) {
         x0[k] = eps[k] = 0;
         for (int i = 0; i < COMPONENTS; i++) {
-            double d = (double) x[k] - at.a * MEANS[i][k];
+            double d = x[k] - at.a * MEANS[i][k];
             x0[k] += weight[i] / sum * (MEANS[i][k] + at.a * std * std / V * d);
             eps[k] += weight[i] / sum * at.b / V * d;
         }
@@ -32,8 +31,9 @@ static void mixture(const float x[D], mixing at, const double *weights, double s
 estimate mixture_estimate(const tensor *x, mixing at, const double *weights, double std) {
     estimate e = {tensor_new(F32, shape_of(x)), tensor_new(F32, shape_of(x))};
     for (int64_t p = 0; p < count(x) / D; p++) {
-        double x0[D], eps[D];
-        mixture(f32(x) + p * D, at, weights, std > 0 ? std : 0.25, x0, eps);
+        double point[D], x0[D], eps[D];
+        for (int k = 0; k < D; k++) point[k] = (double) f32(x)[p * D + k];
+        mixture_point(point, at, weights, std > 0 ? std : 0.25, x0, eps);
         for (int k = 0; k < D; k++) {
             f32(e.clean)[p * D + k] = (float) x0[k];
             f32(e.noise)[p * D + k] = (float) eps[k];

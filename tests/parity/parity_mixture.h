@@ -8,6 +8,8 @@
 
 enum { D = 4, COMPONENTS = 3 };
 
+/* Of one point: x0 and eps. */
+void mixture_point(const double x[D], mixing at, const double *weights, double std, double x0[D], double eps[D]);
 /* Of states [points, D]; weights of the components, NULL: equal; `std` of each, 0: 0.25. */
 estimate mixture_estimate(const tensor *x, mixing at, const double *weights, double std);
 
