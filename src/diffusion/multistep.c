@@ -26,7 +26,7 @@ void step_multistep(walk *w) {
     tensor *x = w->x, *m = predicted(w, x, w->sigma);
     exponential e = exponential_step(w->sigma, w->next, w->eta, w->of_noise);
     if (w->s->options.skewed) e.curve -= 1;
-    int order = order_now(w);
+    int order = order_now(w) < 3 ? order_now(w) : 3;
     double h = fall(w->sigma, w->next), d[3] = {e.value}; /* of this output and those before it */
     if (order > 1) {
         double r = h / fall(sigma_before(w, 1), w->sigma), first = w->heun || order > 2 ? e.slope : e.middle;
@@ -73,6 +73,7 @@ static void step_adams(walk *w, double (*in)(double)) {
     int order = in == as_sigma && w->next == 0 ? w->kept + 1 : order_now(w);
     int most = w->s->options.order ? w->s->options.order : w->kind->order;
     if (order > most) order = most;
+    if (order > w->kind->memory) order = w->kind->memory;
     remember(w, noise);
     term terms[WALK_MEMORY + 1] = {{1, x}};
     for (int j = 0; j < order; j++) terms[j + 1] = (term){lagrange_integral(w, order, j, in), w->old[j]};

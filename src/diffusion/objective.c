@@ -60,6 +60,8 @@ estimate estimate_of(objective of, mixing at, const tensor *x, const tensor *pre
 
 tensor *prediction_of(objective of, mixing at, estimate e) {
     mixing y = objective_mixing(of, at);
+    if (of == PREDICT_NOISE) return e.noise;
+    if (of == PREDICT_CLEAN) return e.clean;
     return combined(y.a, e.clean, y.b, e.noise);
 }
 

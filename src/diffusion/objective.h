@@ -42,7 +42,7 @@ typedef struct {
     tensor *clean, *noise;
 } estimate;
 
-/* Tensors of x's shape in the current scope. */
+/* Tensors of x's shape in the current scope. A prediction of the clean signal or of the noise is the estimate's own. */
 estimate estimate_of(objective of, mixing at, const tensor *x, const tensor *prediction);
 tensor *prediction_of(objective of, mixing at, estimate e);
 /* The noisy state, and for training the target that belongs to it. */

@@ -50,6 +50,7 @@ void step_singlestep(walk *w) {
     int order = w->s->options.order ? w->s->options.order : w->kind->order;
     int64_t left = w->s->steps - w->step;
     taper end = w->s->options.taper ? w->s->options.taper : w->kind->taper;
+    if (order > MOST) order = MOST;
     order = (int) group(order, left, end == TAPER_ALL || w->s->sigmas[w->s->steps] == 0);
     single s = {start, levels, {0}, w->eta};
     MIX(start, {1, x});
@@ -110,9 +111,7 @@ void step_dpm_fast(walk *w) {
 }
 
 /* RMS of the difference over what is tolerated. */
-static double error_of(const walk *w, const tensor *low, const tensor *high, const tensor *before, double atol,
-                       double rtol) {
-    (void) w;
+static double error_of(const tensor *low, const tensor *high, const tensor *before, double atol, double rtol) {
     const float *l = f32(low), *h = f32(high), *b = f32(before);
     double sum = 0;
     int64_t n = count(low);
@@ -132,7 +131,7 @@ void step_dpm_adaptive(walk *w) {
         step_down(w);
         return;
     }
-    int order = o->order ? o->order : w->kind->order;
+    int order = o->order == 2 ? 2 : 3;
     double rtol = o->rtol > 0 ? o->rtol : 0.05, atol = o->atol > 0 ? o->atol : 0.0078,
            h = o->first > 0 ? o->first : 0.05;
     double safe = o->safe > 0 ? o->safe : 0.81, p = o->p, i = o->i, d = o->d, error[3] = {0};
@@ -148,7 +147,7 @@ void step_dpm_adaptive(walk *w) {
         ancestral a = bounded(at, to, w->eta, least);
         tensor *low = like(w->x), *high = like(w->x);
         even_step(w, high, low, at, a.down, order);
-        double inverse = 1 / (error_of(w, low, high, w->start, atol, rtol) + 1e-8);
+        double inverse = 1 / (error_of(low, high, w->start, atol, rtol) + 1e-8);
         if (tries == 0) error[1] = error[2] = inverse;
         error[0] = inverse;
         double factor =

@@ -167,32 +167,31 @@ static void run_lcm(parity_case *c, config one) {
     out_of(n, "grad", l.gradient);
 }
 
+/* The teacher's state after some steps from noise. */
+static tensor *walked(const tensor *noise, const double *times, int64_t steps) {
+    if (steps == 0) return scaled_by(noise, 1);
+    levels l = levels_of_times(PROCESS_STRAIGHT, times, steps);
+    tensor *x = scaled_by(noise, NO_SIGNAL);
+    sampling s = {.denoise = {exact, NULL}, .sigmas = l.sigmas, .steps = steps, .options.eta = -1};
+    sampler_run(sampler_find("dpmpp-2m"), &s, x);
+    return scaled_by(x, mixing_at(PROCESS_STRAIGHT, l.sigmas[steps]).a);
+}
+
 /* The teacher's whole trajectory, and the student's jump from one of its states. */
 static void run_warm_up(parity_case *c) {
     enum { STEPS = 10 };
     tensor *x = parity_in_f32(c, "rf.x"), *student = parity_in_f32(c, "rf.student");
-    double *ix = numbers_of(parity_in(c, "rf.ix")), *times = times_log_snr(1, STEPS), t[64], weight[64];
+    double *ix = numbers_of(parity_in(c, "rf.ix")), *times = times_log_snr(1, STEPS), t[64];
     int64_t B = x->shape[0];
     tensor *target = tensor_new(F32, SHAPE(B, D)), *state = tensor_new(F32, SHAPE(B, D)),
            *clean = tensor_new(F32, SHAPE(B, D));
     for (int64_t b = 0; b < B; b++) {
         t[b] = times[(size_t) ix[b]];
-        for (int64_t steps = STEPS; steps >= (int64_t) ix[b];
-             steps -= STEPS - (int64_t) ix[b] > 0 ? STEPS - (int64_t) ix[b] : 1) {
-            levels l = levels_of_times(PROCESS_STRAIGHT, times, steps);
-            tensor *walk = scaled_by(point_of(x, b), NO_SIGNAL);
-            sampling s = {.denoise = {exact, NULL}, .sigmas = l.sigmas, .steps = steps, .options.eta = -1};
-            sampler_run(sampler_find("dpmpp-2m"), &s, walk);
-            double last = l.sigmas[steps];
-            walk = steps ? scaled_by(walk, mixing_at(PROCESS_STRAIGHT, last).a) : point_of(x, b);
-            if (steps == STEPS) put(target, b, walk);
-            if (steps == (int64_t) ix[b]) put(state, b, walk);
-            if (steps == (int64_t) ix[b]) break;
-        }
+        put(target, b, walked(point_of(x, b), times, STEPS));
+        put(state, b, walked(point_of(x, b), times, (int64_t) ix[b]));
         put(clean, b, mix((mixing){1, -t[b]}, point_of(state, b), point_of(student, b)));
-        weight[b] = 1;
     }
-    loss l = loss_weighted(PENALTY_SQUARE, 0, clean, target, weights_even(clean, weight));
+    loss l = loss_weighted(PENALTY_SQUARE, 0, clean, target, weights_even(clean, NULL));
     for (int64_t i = 0; i < B * D; i++) f32(l.gradient)[i] *= (float) -t[i / D];
     parity_out(c, "rf.target", target);
     compare_numbers(c, "rf.t", t, (size_t) B);

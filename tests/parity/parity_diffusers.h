@@ -23,6 +23,8 @@ typedef struct {
     sampler_options options;
 } scheduler;
 scheduler scheduler_of(config one);
+/* Sigma of its table at a step of training, linear between two. */
+double table_at(const scheduler *s, double step);
 
 /* Its options for the run. */
 void run_diffusers(parity_case *c, config one);

@@ -228,7 +228,7 @@ static void compare_loss(parity_case *c, const char *name, loss l) {
 /* k-diffusion's: pred is the raw output within scalings. */
 static void run_k_losses(parity_case *c, const tensor *pred, double data) {
     tensor *x0 = swap_last_two(parity_in_f32(c, "x0")), *noise = swap_last_two(parity_in_f32(c, "noise"));
-    double *sigma = numbers_of(parity_in(c, "sigma")), weight[3][8];
+    double *sigma = numbers_of(parity_in(c, "sigma")), weight[2][8];
     int64_t B = pred->shape[0], n = count(pred) / B;
     tensor *target = tensor_new(F32, shape_of(pred)), *v = tensor_new(F32, shape_of(pred));
     for (int64_t i = 0; i < B * n; i++) {
@@ -240,12 +240,12 @@ static void run_k_losses(parity_case *c, const tensor *pred, double data) {
     for (int64_t b = 0; b < B && b < 8; b++) {
         weight[0][b] = weight_soft_min_snr(sigma[b], data);
         weight[1][b] = weight_snr(sigma[b], data);
-        weight[2][b] = pow(scalings_edm(sigma[b], data).out / sigma[b], 2); /* the error of the noise */
     }
-    static const char *const BY[] = {"k_denoiser_soft-min-snr", "k_denoiser_snr", "k_simple"};
     compare_loss(c, "k_denoiser_karras", loss_weighted(PENALTY_SQUARE, 0, pred, target, weights_even(pred, NULL)));
-    for (int k = 0; k < 3; k++)
-        compare_loss(c, BY[k], loss_weighted(PENALTY_SQUARE, 0, pred, target, weights_even(pred, weight[k])));
+    double *soft = weights_even(pred, weight[0]), *snr = weights_even(pred, weight[1]);
+    compare_loss(c, "k_denoiser_soft-min-snr", loss_weighted(PENALTY_SQUARE, 0, pred, target, soft));
+    compare_loss(c, "k_denoiser_snr", loss_weighted(PENALTY_SQUARE, 0, pred, target, snr));
+    compare_loss(c, "k_simple", loss_weighted(PENALTY_SQUARE, 0, pred, target, snr)); /* the error of the noise */
     compare_loss(c, "k_v_denoiser", loss_weighted(PENALTY_SQUARE, 0, pred, v, weights_even(pred, NULL)));
 }
 
