@@ -19,6 +19,7 @@ void *random_operand(int64_t count, float deviation, dtype type);
 void bench_conv(void);
 void bench_diffwave(void);
 void bench_diffwave_train(void);
+void bench_wave_unet_train(void);
 void bench_wavegrad(void);
 void bench_memory(void);
 

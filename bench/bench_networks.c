@@ -4,13 +4,14 @@
 
 #include "bench.h"
 #include "models/diffwave.h"
+#include "models/wave_unet.h"
 #include "models/wavegrad.h"
 #include "systems/rows.h"
 #include "tensor/ops.h"
 #include "train/optimizer.h"
 
 /* Per second of audio and pass, counted from the originals; training is taken as three forward passes. */
-static const double DIFFWAVE_GFLOP = 57.0, WAVEGRAD_GFLOP = 64.4;
+static const double DIFFWAVE_GFLOP = 57.0, WAVEGRAD_GFLOP = 64.4, WAVE_UNET_GFLOP = 1.40;
 enum { RATE = 22050, PASSES = 6, WINDOW = 1 << 16 };
 
 typedef struct {
@@ -115,26 +116,69 @@ void bench_memory(void) {
 
 /* --- training --- */
 
-static void train_step(void *context) {
-    job *j = context;
+typedef tensor *loss_function(const job *j);
+
+typedef struct {
+    job *j;
+    loss_function *loss;
+} training;
+
+static tensor *diffwave_loss(const job *j) {
     float step[16];
     for (int i = 0; i < 16; i++) step[i] = (float) (3 * i);
-    params_zero_grad(j->m.parameters);
+    return l1_loss(diffwave_forward(j->m.network, j->audio, step, j->mel, NULL), j->target);
+}
+
+static tensor *wave_unet_loss(const job *j) {
+    float sigma[8];
+    int32_t classes[8];
+    for (int i = 0; i < 8; i++) sigma[i] = 0.1f * (float) (i + 1), classes[i] = i;
+    return mse_loss(wave_unet_forward(j->m.network, j->audio, sigma, classes), j->target);
+}
+
+static void train_step(void *context) {
+    training *t = context;
+    params_zero_grad(t->j->m.parameters);
     tape_begin();
-    backward(l1_loss(diffwave_forward(j->m.network, j->audio, step, j->mel, NULL), j->target), 1);
-    optimizer_step(j->optimizer, 2e-4);
+    backward(t->loss(t->j), 1);
+    optimizer_step(t->j->optimizer, 2e-4);
+}
+
+static void measure_training(const char *work, double gflop, job *j, loss_function *loss) {
+    optimizer_settings s = optimizer_default();
+    j->target = noise(shape_of(j->audio));
+    params_zero_grad(j->m.parameters);
+    j->optimizer = optimizer_new(&s, j->m.parameters);
+    training t = {j, loss};
+    warm_up(train_step, &t);
+    measure(work, gflop, train_step, &t);
 }
 
 void bench_diffwave_train(void) {
     scope_begin();
     job j = diffwave_job();
-    optimizer_settings s = optimizer_default();
-    give_sound(&j, 16, 62);
-    j.target = noise(shape_of(j.audio));
     for (size_t i = 0; i < j.m.parameters->count; i++) j.m.parameters->items[i]->trainable = true;
-    params_zero_grad(j.m.parameters);
-    j.optimizer = optimizer_new(&s, j.m.parameters);
-    warm_up(train_step, &j);
-    measure("diffwave training step, 16 x 62 frames", 3 * DIFFWAVE_GFLOP * seconds_of(&j), train_step, &j);
+    give_sound(&j, 16, 62);
+    measure_training("diffwave training step, 16 x 62 frames", 3 * DIFFWAVE_GFLOP * seconds_of(&j), &j, diffwave_loss);
+    scope_end();
+}
+
+/* The network and batch of the drum recipe. */
+void bench_wave_unet_train(void) {
+    enum { BATCH = 8, SAMPLES = 22528 };
+    wave_unet_config c = {.patch = 16,
+                          .widths = {96, 160, 256},
+                          .depths = {2, 2, 3},
+                          .down = 4,
+                          .embedding = 128,
+                          .classes = 14,
+                          .frames = SAMPLES / ENVELOPE_FRAME,
+                          .sigma_low = 0.01,
+                          .sigma_high = 40};
+    scope_begin();
+    binder *b = binder_new((random_key){1, 4});
+    wave_unet *net = wave_unet_bind(&c, b);
+    job j = {.m = {.network = net, .parameters = binder_finish(b, true)}, .audio = noise(SHAPE(BATCH, SAMPLES))};
+    measure_training("wave-unet training step, 8 x 22528", 3 * WAVE_UNET_GFLOP * BATCH, &j, wave_unet_loss);
     scope_end();
 }

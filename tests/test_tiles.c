@@ -1,10 +1,12 @@
-/* DiffWave computes its layers in tiles of rows when nothing is recorded: the prediction must be that of whole layers. */
+/* DiffWave computes its layers in tiles of rows, and in training computes them again for their gradients: predictions and
+ * gradients must be those of whole layers, written down here once more. */
 #include "test.h"
 
 #include <math.h>
 
 #include "base/random.h"
 #include "models/diffwave.h"
+#include "tensor/ops.h"
 
 static tensor *noise(shape s, uint64_t stream) {
     tensor *t = tensor_new(F32, s);
@@ -12,28 +14,96 @@ static tensor *noise(shape s, uint64_t stream) {
     return t;
 }
 
+typedef struct {
+    diffwave_config sizes;
+    diffwave *net;
+    params *p;
+} subject;
+
+static const tensor *weight(const subject *s, const char *name) {
+    param *p = params_find(s->p, name);
+    assert_non_null(p);
+    return p->value;
+}
+
+static tensor *convolve(const subject *s, const char *name, const tensor *x, int dilation) {
+    return conv1d_same(x, weight(s, format("%s.weight", name)), weight(s, format("%s.bias", name)), dilation, F32);
+}
+
+static tensor *project(const subject *s, const char *name, const tensor *x) {
+    return linear(x, weight(s, format("%s.weight", name)), weight(s, format("%s.bias", name)));
+}
+
+/* The network as the paper draws it, each layer whole. */
+static tensor *whole_forward(const subject *s, const tensor *audio, const float *step, const tensor *mel) {
+    int64_t B = audio->shape[0], T = audio->shape[1];
+    dtype op = operands();
+    tensor *e = diffwave_embed(s->net, step, B), *up = mel ? diffwave_upsample(s->net, mel, op) : NULL, *skip = NULL;
+    tensor *x = relu(convolve(s, "input_projection", reshape(audio, SHAPE(B, T, 1)), 1), F32);
+    for (int i = 0; i < s->sizes.layers; i++) {
+        const char *at = format("residual_layers.%d", i);
+        tensor *y = add_rows(x, project(s, format("%s.diffusion_projection", at), e), op);
+        tensor *h = cast(convolve(s, format("%s.dilated_conv", at), y, 1 << i % (int) s->sizes.cycle), op);
+        tensor *c = up ? cast(convolve(s, format("%s.conditioner_projection", at), up, 1), op) : NULL;
+        tensor *r = cast(convolve(s, format("%s.output_projection", at), gated_tanh(h, c, op), 1), op);
+        skip = add_second_half(skip, r);
+        x = add_first_half(x, r, (float) M_SQRT1_2);
+    }
+    skip = scale(skip, (float) (1 / sqrt((double) s->sizes.layers)), op);
+    return convolve(s, "output_projection", relu(convolve(s, "skip_projection", skip, 1), op), 1);
+}
+
+static void expect_same(const char *what, const float *a, const float *b, int64_t n, double allowed) {
+    double difference = 0, size = 0;
+    for (int64_t i = 0; i < n; i++) {
+        difference += pow((double) a[i] - b[i], 2);
+        size += pow(b[i], 2);
+    }
+    if (!(sqrt(difference) <= allowed * sqrt(size))) print_error("%s: %g of %g\n", what, sqrt(difference), sqrt(size));
+    assert_true(sqrt(difference) <= allowed * sqrt(size));
+}
+
+/* All gradients of the sum of squares, one after another. */
+static float *gradients(const subject *s, const tensor *prediction) {
+    params_zero_grad(s->p);
+    backward(mse_loss(prediction, tensor_zero(F32, shape_of(prediction))), 1);
+    float *all = NEW_ARRAY(float, params_elements(s->p)), *to = all;
+    for (size_t i = 0; i < s->p->count; i++) {
+        int64_t n = count(s->p->items[i]->value);
+        for (int64_t k = 0; k < n; k++) *to++ = s->p->items[i]->grad[k];
+    }
+    return all;
+}
+
 /* B batch, F frames: lengths of one tile, several, and a short last one. */
 static void check_tiles(int64_t mels, int64_t B, int64_t F) {
     scope_begin();
-    diffwave_config c = {.layers = 11, .channels = 8, .cycle = 11, .embedding = 16, .mels = mels, .steps = 50};
+    subject s = {.sizes = {.layers = 11, .channels = 8, .cycle = 11, .embedding = 16, .mels = mels, .steps = 50}};
     binder *b = binder_new((random_key){1, 1});
-    diffwave *net = diffwave_bind(&c, b);
-    params *p = binder_finish(b, true);
-    param *last = params_find(p, "output_projection.weight"); /* starts at zero */
+    s.net = diffwave_bind(&s.sizes, b);
+    s.p = binder_finish(b, true);
+    param *last = params_find(s.p, "output_projection.weight"); /* starts at zero */
     random_normal((random_key){3, 9}, 0, f32(last->value), (size_t) count(last->value));
     param_changed(last);
     tensor *audio = noise(SHAPE(B, F * DIFFWAVE_HOP), 1), *mel = mels ? noise(SHAPE(B, F, mels), 2) : NULL;
     const float step[] = {3, 40};
-    const tensor *tiled = diffwave_forward(net, audio, step, mel, NULL);
+    double allowed = operands() == F32 ? 1e-5 : 1e-2;
+    const tensor *tiled = diffwave_forward(s.net, audio, step, mel, NULL);
     tape_begin();
-    const tensor *whole = diffwave_forward(net, audio, step, mel, NULL);
-    double difference = 0, size = 0;
-    for (int64_t i = 0; i < count(whole); i++) {
-        difference += pow(f32(tiled)[i] - f32(whole)[i], 2);
-        size += pow(f32(whole)[i], 2);
+    const tensor *again = diffwave_forward(s.net, audio, step, mel, NULL);
+    expect_same("recorded", f32(again), f32(tiled), count(tiled), 0);
+    const float *wanted, *got = gradients(&s, again);
+    tape_begin();
+    const tensor *whole = whole_forward(&s, audio, step, mel);
+    assert_true(fabs(f32(whole)[0]) > 0);
+    expect_same("prediction", f32(tiled), f32(whole), count(whole), allowed);
+    wanted = gradients(&s, whole);
+    for (size_t i = 0; i < s.p->count; i++) {
+        int64_t n = count(s.p->items[i]->value);
+        expect_same(s.p->items[i]->name, got, wanted, n, 2 * allowed);
+        got += n;
+        wanted += n;
     }
-    assert_true(size > 0);
-    assert_true(sqrt(difference / size) < (operands() == F32 ? 1e-5 : 1e-2));
     scope_end();
 }
 

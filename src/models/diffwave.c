@@ -4,17 +4,15 @@
 #include <math.h>
 #include <string.h>
 
+#include "models/diffwave_layer.h"
 #include "models/upsample_mel.h"
-#include "nn/layers.h"
 
 enum { TABLE_WIDTH = 128, UPSAMPLE_KERNEL = 32, MOST_LAYERS = 1000 };
-/* Rows of a layer computed at a time: half a MiB for each intermediate at BASE's widths, for the cores' caches. */
-enum { TILE_ROWS = 1024 };
 static const float UPSAMPLE_SLOPE = 0.4f;
 
 typedef struct {
-    affine dilated, step, mel, output;
-    int dilation;
+    affine step;
+    diffwave_layer inside;
 } layer;
 
 struct diffwave {
@@ -81,11 +79,11 @@ static affine bind_kaiming(binder *b, const char *name, int64_t out, int64_t in,
 
 static void bind_layer(layer *l, const diffwave_config *c, binder *b, int64_t index) {
     bind_push(b, "residual_layers.%lld", (long long) index);
-    l->dilation = 1 << (index % c->cycle);
-    l->dilated = bind_kaiming(b, "dilated_conv", 2 * c->channels, c->channels, 3);
+    l->inside.dilation = 1 << (index % c->cycle);
+    l->inside.dilated = bind_kaiming(b, "dilated_conv", 2 * c->channels, c->channels, 3);
     l->step = bind_linear(b, "diffusion_projection", c->channels, c->embedding);
-    if (c->mels) l->mel = bind_kaiming(b, "conditioner_projection", 2 * c->channels, c->mels, 1);
-    l->output = bind_kaiming(b, "output_projection", 2 * c->channels, c->channels, 1);
+    if (c->mels) l->inside.mel = bind_kaiming(b, "conditioner_projection", 2 * c->channels, c->mels, 1);
+    l->inside.output = bind_kaiming(b, "output_projection", 2 * c->channels, c->channels, 1);
     bind_pop(b);
 }
 
@@ -116,7 +114,7 @@ const diffwave_config *diffwave_sizes(const diffwave *net) { return &net->sizes;
 
 int64_t diffwave_halo(const diffwave *net) {
     int64_t halo = net->sizes.mels ? 2 * DIFFWAVE_HOP : 0; /* the upsampler reaches a frame and a bit */
-    for (int64_t i = 0; i < net->sizes.layers; i++) halo += net->layers[i].dilation;
+    for (int64_t i = 0; i < net->sizes.layers; i++) halo += net->layers[i].inside.dilation;
     return halo;
 }
 
@@ -174,59 +172,12 @@ tensor *diffwave_upsample(const diffwave *net, const tensor *mel, dtype out) {
     return upsample_mel(first, net->upsample[1].weight, net->upsample[1].bias, UPSAMPLE_SLOPE, out);
 }
 
-/* x, skip [B, T, C] F32 -> the next ones; d [B, C] the layer's step; mel [B, T, M] or NULL. */
-typedef struct {
-    tensor *x, *skip;
-} state;
-
-/* One layer. The dilated convolution reads the rows `wide`, which are x's and those of its neighbourhood that exist; `left`
- * and `right` rows more lie outside the sound and are zero. The last layer's x is not needed. */
-static state apply_layer(const layer *l, const tensor *d, const tensor *mel, const tensor *wide, int64_t left,
-                         int64_t right, state s, bool last) {
-    dtype op = operands();
-    conv1d_options dilated = {.dilation = l->dilation, .pad_left = (int) left, .pad_right = (int) right, .out = op};
-    tensor *h = conv1d(add_rows(wide, d, op), l->dilated.weight, l->dilated.bias, dilated); /* [B, T, 2C] */
-    tensor *condition = mel ? apply_conv(l->mel, mel, 1, op) : NULL;                        /* [B, T, 2C] */
-    tensor *r = apply_conv(l->output, gated_tanh(h, condition, op), 1, op);                 /* [B, T, 2C] */
-    return (state){last ? NULL : add_first_half(s.x, r, (float) M_SQRT1_2), add_second_half(s.skip, r)};
-}
-
-/* Rows first .. end - 1 of item b of t [B, T, C], or NULL: the same memory. */
-static tensor *rows_within(const tensor *t, int64_t b, int64_t first, int64_t end) {
-    if (!t) return NULL;
-    int64_t C = t->shape[2];
-    char *data = (char *) t->data + (size_t) ((b * t->shape[1] + first) * C) * dtype_size(t->type);
-    return tensor_wrap(t->type, SHAPE(1, end - first, C), data);
-}
-
-/* A whole layer, some rows at a time, so that all between x and the next x stays in the cores' caches. */
-static state layer_in_tiles(const layer *l, const tensor *d, const tensor *mel, state s, bool last) {
-    int64_t B = s.x->shape[0], T = s.x->shape[1], C = s.x->shape[2], reach = l->dilation;
-    state next = {last ? NULL : tensor_new(F32, shape_of(s.x)), tensor_new(F32, shape_of(s.x))};
-    for (int64_t b = 0; b < B; b++)
-        for (int64_t first = 0; first < T; first += TILE_ROWS) {
-            int64_t end = first + TILE_ROWS < T ? first + TILE_ROWS : T;
-            int64_t from = first > reach ? first - reach : 0, to = end + reach < T ? end + reach : T;
-            scope_begin();
-            state in = {rows_within(s.x, b, first, end), rows_within(s.skip, b, first, end)};
-            state out =
-                apply_layer(l, tensor_wrap(F32, SHAPE(1, C), f32(d) + b * C), rows_within(mel, b, first, end),
-                            rows_within(s.x, b, from, to), reach - (first - from), reach - (to - end), in, last);
-            if (!last) memcpy(rows_within(next.x, b, first, end)->data, out.x->data, tensor_bytes(out.x));
-            memcpy(rows_within(next.skip, b, first, end)->data, out.skip->data, tensor_bytes(out.skip));
-            scope_end();
-        }
-    return next;
-}
-
 /* x and skip (NULL at first) are replaced. e [B, E]. */
 static void residual_layer(const layer *l, const tensor *e, const tensor *mel, tensor **x, tensor **skip, bool last) {
     tensor *x_before = *x, *skip_before = *skip;
     scope_begin();
-    const tensor *d = apply_linear(l->step, e);
-    state s = {*x, *skip};
-    s = recording() ? apply_layer(l, d, mel, *x, l->dilation, l->dilation, s, last)
-                    : layer_in_tiles(l, d, mel, s, last);
+    diffwave_state s =
+        diffwave_layer_forward(&l->inside, apply_linear(l->step, e), mel, (diffwave_state){*x, *skip}, last);
     *skip = s.skip;
     if (last) SCOPE_END_KEEP(skip);
     else {
@@ -234,7 +185,7 @@ static void residual_layer(const layer *l, const tensor *e, const tensor *mel, t
         SCOPE_END_KEEP(x, skip);
     }
     tensor_release(x_before);
-    tensor_release(skip_before);
+    tensor_forget(skip_before);
 }
 
 tensor *diffwave_forward(const diffwave *net, const tensor *audio, const float *step, const tensor *mel,

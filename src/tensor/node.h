@@ -32,4 +32,22 @@ node *record(tensor *out, void (*derivative)(node *n), const tensor *const *inpu
 /* Where the gradient of t goes: NULL if none is wanted. *add: add to what is there, else overwrite all of it. */
 float *gradient_sink(const tensor *t, bool *add);
 
+/* --- operations that keep less than they need ---
+ *
+ * Forward, such an operation computes between tape_pause and tape_resume: nothing is kept of its inside. Backward, it
+ * computes the inside again, in a scope of its own, on a tape of its own: leaves (tape_watch) stand for its inputs, the
+ * gradients of its results are laid in (tape_seed), and tape_nest_end goes back: parameters then have their gradients,
+ * leaves theirs (tape_gradient) until the scope ends. */
+typedef struct {
+    bool on;
+    node *last;
+    scope *home; /* where gradients live during backward */
+} tape_state;
+
+bool tape_pause(void);
+void tape_resume(bool was);
+tape_state tape_nest(void);
+void tape_seed(const tensor *t, const float *gradient);
+void tape_nest_end(tape_state outer);
+
 #endif

@@ -6,11 +6,7 @@
 #include "base/parallel.h"
 #include "tensor/node.h"
 
-static _Thread_local struct {
-    bool on;
-    node *last;
-    scope *home; /* where gradients live during backward */
-} tape;
+static _Thread_local tape_state tape;
 
 static void tape_off(void *unused) {
     (void) unused;
@@ -75,13 +71,10 @@ static void release_gradient(node *n) {
     n->grad = NULL;
 }
 
-void backward(const tensor *loss, float scale) {
-    require(tape.on && count(loss) == 1);
+/* Backward passes are not recorded: gradients live in the current scope. */
+static void walk_back(void) {
     tape.home = scope_current();
-    tape.on = false; /* backward passes are not recorded */
-    bool add;
-    float *seed = gradient_sink(loss, &add);
-    if (seed) *seed = scale;
+    tape.on = false;
     for (node *n = tape.last; n; n = n->previous) {
         if (!n->grad) continue;
         scope_begin();
@@ -89,7 +82,44 @@ void backward(const tensor *loss, float scale) {
         scope_end();
         release_gradient(n);
     }
+}
+
+static void seed(const tensor *t, const float *gradient) {
+    tape.home = scope_current();
+    bool add;
+    float *d = gradient_sink(t, &add);
+    for (int64_t i = 0, n = d ? count(t) : 0; i < n; i++) d[i] = (add ? d[i] : 0) + gradient[i];
+}
+
+void backward(const tensor *loss, float scale) {
+    require(tape.on && count(loss) == 1);
+    seed(loss, &scale);
+    walk_back();
     tape_off(NULL);
+}
+
+/* --- operations that keep less than they need --- */
+
+bool tape_pause(void) {
+    bool was = tape.on;
+    tape.on = false;
+    return was;
+}
+
+void tape_resume(bool was) { tape.on = was; }
+
+tape_state tape_nest(void) {
+    require(!tape.on && tape.home);
+    tape_state outer = tape;
+    tape = (tape_state){.on = true};
+    return outer;
+}
+
+void tape_seed(const tensor *t, const float *gradient) { seed(t, gradient); }
+
+void tape_nest_end(tape_state outer) {
+    walk_back();
+    tape = outer;
 }
 
 int64_t params_elements(const params *p) {

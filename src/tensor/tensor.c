@@ -139,8 +139,12 @@ tensor *scope_end_keep(tensor *result) {
     return result;
 }
 
-void tensor_release(tensor *t) {
-    if (!t || t->view || recording() || tensor_bytes(t) < SCOPE_LARGE) return;
+void tensor_forget(tensor *t) {
+    if (!t || t->view || tensor_bytes(t) < SCOPE_LARGE) return;
     block_release(t->data);
     t->data = NULL;
+}
+
+void tensor_release(tensor *t) {
+    if (!recording()) tensor_forget(t);
 }

@@ -62,6 +62,8 @@ tensor *scope_end_keep(tensor *result);
 void scope_end_keep_all(tensor **kept[], size_t n);
 /* Frees the memory of a tensor of the current scope early, unless it is recorded, a view or NULL. */
 void tensor_release(tensor *t);
+/* The same while recording, for a value that no derivative reads. */
+void tensor_forget(tensor *t);
 #define SCOPE_END_KEEP(...)                                                                                            \
     scope_end_keep_all((tensor **[]){__VA_ARGS__}, sizeof((tensor **[]){__VA_ARGS__}) / sizeof(tensor **))
 

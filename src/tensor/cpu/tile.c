@@ -77,8 +77,6 @@ FOR_PLAIN(DEFINE_PLAIN, 8)
 #define NAME_PLAIN(R, V) {plain_##R##_##V##_steps, plain_##R##_##V##_rows},
 static kernel *const plain[2][2][2] = {{FOR_PLAIN(NAME_PLAIN, 4)}, {FOR_PLAIN(NAME_PLAIN, 8)}};
 
-bool tile_fast(void) { return cpu()->avx512 || cpu()->avx2; }
-
 void tile_compute(const tile *t, int rows, int columns) {
     kernel *const *kernels = (kernel *const *) plain[columns > TILE_HALF];
     int most = 2;

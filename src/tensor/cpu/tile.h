@@ -25,7 +25,5 @@ typedef struct {
 
 /* rows <= TILE_ROWS, columns TILE_HALF or TILE_COLUMNS: all of them are read of b and written to c. */
 void tile_compute(const tile *t, int rows, int columns);
-/* Whether this processor has the vectors that tiles are made for. */
-bool tile_fast(void);
 
 #endif
