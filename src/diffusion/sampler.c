@@ -76,10 +76,8 @@ static void clip(tensor *x, double bound) {
     for (int64_t i = 0, n = count(x); i < n; i++) v[i] = v[i] < -most ? -most : v[i] > most ? most : v[i];
 }
 
-static bool touch(walk *w, moment when, double sigma, tensor *x) {
-    bool changed = w->s->touch && w->s->touch(w->s->toucher, when, w->step, sigma, x);
-    w->touched |= changed;
-    return changed;
+static void touch(walk *w, moment when, double sigma, tensor *x) {
+    if (w->s->touch && w->s->touch(w->s->toucher, when, w->step, sigma, x)) w->touched = true;
 }
 
 static tensor *noise_in(const tensor *x, const tensor *clean, double sigma) {

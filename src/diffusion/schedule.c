@@ -6,6 +6,7 @@
 
 #include "base/scope.h"
 #include "diffusion/betas.h"
+#include "diffusion/shift.h"
 
 double vp_sigma(double alpha_bar) { return sqrt((1 - alpha_bar) / alpha_bar); }
 double vp_alpha_bar(double sigma) { return 1 / (1 + sigma * sigma); }
@@ -84,14 +85,10 @@ static levels by_spacing(const noise_law *law, int64_t steps, spacing kind) {
 static levels leading(const noise_law *law, int64_t steps) { return by_spacing(law, steps, SPACING_LEADING); }
 static levels trailing(const noise_law *law, int64_t steps) { return by_spacing(law, steps, SPACING_TRAILING); }
 
-/* Even in log-SNR from all noise to where little is left of it; stable-audio-tools' for rectified flow. */
+/* stable-audio-tools' for rectified flow. */
 static levels log_snr(const noise_law *law, int64_t steps) {
-    static const double START = -6, END = 2;
-    levels l = levels_new(steps ? steps : own_steps(law));
-    double start = fmax(START, -log(law->most));
-    for (int64_t i = 0; i < l.steps; i++) l.sigmas[i] = exp(-start - (END - start) * (double) i / (double) l.steps);
-    l.sigmas[0] = law->most;
-    return l;
+    int64_t n = steps ? steps : own_steps(law);
+    return levels_of_times(PROCESS_STRAIGHT, times_log_snr(time_of(PROCESS_STRAIGHT, law->most), n), n);
 }
 
 /* --- by sigma --- */

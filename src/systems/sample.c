@@ -102,17 +102,19 @@ static tensor *scaled(const tensor *x, double factor) {
 
 static estimate clean_at(void *context, const tensor *x, double sigma) {
     const walker *w = context;
-    tensor *clean = tensor_new(F32, shape_of(x));
+    estimate e = {tensor_new(F32, shape_of(x)), NULL};
+    if (sigma == 0) e.noise = tensor_new(F32, shape_of(x)); /* which then does not follow from the clean signal */
     scope_begin();
     double alpha_bar = vp_alpha_bar(sigma);
     const float *eps = f32(predict_noise(w->c, scaled(x, sqrt(alpha_bar)), alpha_bar));
     const float s = (float) sigma;
     for (int64_t i = 0, n = count(x); i < n; i++) { /* not a number stays so */
         float value = f32(x)[i] - s * eps[i];
-        f32(clean)[i] = value < -w->limit ? -w->limit : value > w->limit ? w->limit : value;
+        f32(e.clean)[i] = value < -w->limit ? -w->limit : value > w->limit ? w->limit : value;
     }
+    if (e.noise) memcpy(e.noise->data, eps, tensor_bytes(e.noise));
     scope_end();
-    return (estimate){clean, NULL};
+    return e;
 }
 
 static void draw_next(void *context, double from, double to, float *z, int64_t n) {
@@ -155,7 +157,8 @@ typedef struct {
 static void report(void *context, int64_t pass, double alpha_bar, const tensor *x) {
     const counter *k = context;
     (void) alpha_bar, (void) x;
-    progress("denoising", k->before + pass + 1, k->all);
+    int64_t done = k->before + pass + 1; /* an adaptive walk may take more */
+    progress("denoising", done < k->all ? done : k->all, k->all);
 }
 
 tensor *sample(const condition *c, const sound_request *r, int64_t i, int64_t T) {
