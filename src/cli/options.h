@@ -32,6 +32,8 @@ typedef enum {
     OPT_RESUME,
     OPT_BITS,
     OPT_PICTURE,
+    OPT_PAGE,
+    OPT_JUDGE,
     OPT_PRECISION,
     OPT_THREADS,
     OPT_MAN,

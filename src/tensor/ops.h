@@ -138,4 +138,7 @@ tensor *mse_loss(const tensor *prediction, const tensor *target);
 /* Mean over all elements of weight[batch] (prediction - target)^2; weight [B] or NULL for ones. */
 tensor *weighted_mse_loss(const tensor *prediction, const tensor *target, const tensor *weight);
 
+/* Mean over rows of -ln softmax(logits [B, K])[label]; labels [B], rows below 0 do not count. (cross_entropy.c) */
+tensor *cross_entropy(const tensor *logits, const int32_t *labels);
+
 #endif

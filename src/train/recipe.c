@@ -78,6 +78,7 @@ static void read_data(recipe *r, config document) {
     r->front.rate = r->data.rate;
     r->front.bands = (int) mels;
     r->front.stft.hop = (int) hop;
+    if (r->system->adapt_front) r->system->adapt_front(r->network, &r->front);
     r->data.mel = &r->front;
 }
 

@@ -18,13 +18,14 @@ typedef struct {
 } trainable_data;
 
 typedef struct {
-    const char *name;                /* as src/systems calls it */
-    const char *const *keys;         /* of its network's configuration; NULL-terminated */
-    const char *front;               /* its mel front end */
-    int64_t (*hop)(config network);  /* samples a mel frame */
-    int64_t (*mels)(config network); /* 0: takes no mel */
-    bool classes;                    /* knows class labels */
-    bool features;                   /* is trained on mel spectrograms of whole recordings */
+    const char *name;                                  /* as src/systems calls it */
+    const char *const *keys;                           /* of its network's configuration; NULL-terminated */
+    const char *front;                                 /* its mel front end */
+    int64_t (*hop)(config network);                    /* samples a mel frame */
+    int64_t (*mels)(config network);                   /* 0: takes no mel */
+    void (*adapt_front)(config network, mel_front *f); /* what else its configuration says of it, or NULL */
+    bool classes;                                      /* knows class labels */
+    bool features;                                     /* is trained on mel spectrograms of whole recordings */
     /* Binds the network that a configuration tells; what it returns goes to loss. */
     void *(*make)(config network, binder *b);
     /* Makes its batches; NULL: the dataset's clips as they are. */
@@ -38,7 +39,7 @@ typedef struct {
 
 /* NULL-terminated. */
 extern const trainable *const TRAINABLES[];
-extern const trainable TRAIN_MEL_DIT, TRAIN_VOCODER;
+extern const trainable TRAIN_MEL_DIT, TRAIN_VOCODER, TRAIN_JUDGE;
 /* Fails with the nearest names. */
 const trainable *trainable_named(const char *name);
 

@@ -1,0 +1,38 @@
+/* hiss eval: how good generated sounds are. */
+#include "cli/eval.h"
+
+#include "base/json.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/request.h"
+
+static void run(const arguments *a) {
+    prepare(a);
+    json_t *result = json_make_object();
+    if (text(a, OPT_JUDGE)) eval_with_judge(a, result);
+    else fail(HISS_ERROR_ARGUMENT, "hiss eval needs something to measure with: --judge DIR; see hiss eval --help");
+    if (text(a, OPT_PAGE)) say(a, "%s", text(a, OPT_PAGE));
+    say_json(a, result);
+}
+
+static const option_id TAKES[] = {OPT_JUDGE, OPT_DATA, OPT_PAGE, COMMON_OPTIONS, OPTS};
+
+const command COMMAND_EVAL = {
+    .name = "eval",
+    .summary = "measure generated sounds: recognised classes, distances to recordings, onsets and tails",
+    .names = "[GENERATED]",
+    .names_most = 1,
+    .takes = TAKES,
+    .needs = {OPTS},
+    .notes = "GENERATED is a folder or a manifest; the class of a sound is that of the manifest, its sub-folder, or "
+             "the one its file's "
+             "name holds. A judge is trained with a recipe like recipes/judge.json on the same recordings as the "
+             "model; it is asked about "
+             "those held out, too, so that the figures can be read. Rise: 10 to 90 % of the envelope's peak; tail: the "
+             "last 50 ms of the "
+             "judge's clip against the peak; both are medians. Frechet distances depend on the number of sounds: "
+             "compare equal ones.",
+    .examples = {{"drums", "hiss eval --judge judge/ --data data/drums/manifest.tsv out/ --picture page.png"},
+                 {"for a script", "hiss eval --judge judge/ out/ --json"}},
+    .run = run,
+};
