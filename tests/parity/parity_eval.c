@@ -6,7 +6,10 @@
 #include "eval/frechet.h"
 #include "eval/kernel.h"
 #include "eval/signal_distance.h"
+#include "models/cnn14.h"
+#include "models/vggish.h"
 #include "parity.h"
+#include "signal/sinc.h"
 
 static const random_key NO_KEY = {0, 0};
 
@@ -179,10 +182,65 @@ static void run_signal_distances(parity_case *c) {
     out_value(c, "mcd_package", mel_cepstral_distance(&p, 0, MCD_PACKAGE));
 }
 
+/* --- listening networks --- */
+
+/* As fadtk hears a file: mean of the channels, resampled, in 16 bits, at least a second, features in float16. */
+static void check_fadtk(parity_case *c, const vggish *net) {
+    const tensor *in = parity_in_f32(c, "c"); /* [2, samples] */
+    const int64_t n = in->shape[1];
+    audio *mono = audio_new(n, 1, 44100);
+    for (int64_t i = 0; i < n; i++) mono->samples[i] = (f32(in)[i] + f32(in)[n + i]) / 2 / 32768;
+    const audio *low = sinc_resample(mono, VGGISH_RATE, &SINC_FADTK);
+    const int64_t length = low->frames > VGGISH_RATE ? low->frames : VGGISH_RATE;
+    tensor *steps = tensor_zero(F32, SHAPE(low->frames)), *heard = tensor_zero(F32, SHAPE(length));
+    for (int64_t i = 0; i < low->frames; i++) {
+        f32(steps)[i] = rintf(low->samples[i] * 32767);
+        f32(heard)[i] = f32(steps)[i] / 32768;
+    }
+    parity_out(c, "fadtk_samples", steps);
+    parity_out(c, "fadtk", tensor_convert(vggish_forward(net, vggish_patches(f32(heard), length)), F16));
+}
+
+static void run_vggish(parity_case *c) {
+    const store *s = parity_checkpoint(c);
+    binder *b = binder_load(s);
+    const vggish *net = vggish_bind(s, b);
+    binder_finish(b, true);
+    const float *a = unit_samples(c, "a");
+    const tensor *patches = vggish_patches(a, count(parity_in(c, "a"))), *features = vggish_forward(net, patches);
+    tensor *active = tensor_to_f32(features);
+    for (int64_t i = 0; i < count(active); i++) f32(active)[i] = fmaxf(f32(active)[i], 0);
+    const tensor *pca = vggish_pca(net, features);
+    parity_out(c, "patches", patches);
+    parity_out(c, "embedding", features);
+    parity_out(c, "embedding_relu", active);
+    parity_out(c, "pca", pca);
+    parity_out(c, "quantized", vggish_quantise(pca));
+    check_fadtk(c, net);
+}
+
+static void run_cnn14(parity_case *c) {
+    const store *s = parity_checkpoint(c);
+    binder *b = binder_load(s);
+    const cnn14 *net = cnn14_bind(b);
+    binder_finish(b, true);
+    const cnn14_front *front =
+        config_int(parity_config(c), "sample_rate", 32000, 1, 96000) == 16000 ? &CNN14_16K : &CNN14_32K;
+    const tensor *mel = cnn14_mel(front, unit_samples(c, "a"), count(parity_in(c, "a")));
+    const int64_t shown = parity_expected(c, "logmel")->shape[0];
+    tensor *logits, *features = cnn14_forward(net, mel, &logits);
+    parity_out(c, "logmel", tensor_wrap(F32, SHAPE(shown, CNN14_BANDS), mel->data));
+    parity_out(c, "embedding", features);
+    parity_out(c, "logits", logits);
+    parity_out(c, "probabilities", probabilities(logits, CLASSES_SIGMOID));
+}
+
 const parity_row PARITY_EVAL[] = {{"evaluation", "Frechet distance", run_frechet},
                                   {"evaluation", "FAD of folders, per song, and extrapolated", run_sets},
                                   {"evaluation", "Kernel Audio Distance", run_kad},
                                   {"evaluation", "KL, Inception score, KID", run_classes},
                                   {"evaluation", "CLAP score", run_clap_score},
                                   {"evaluation", "distances between two sounds", run_signal_distances},
+                                  {"evaluation", "VGGish", run_vggish},
+                                  {"evaluation", "Cnn14 (PANNs)", run_cnn14},
                                   {0}};
