@@ -245,19 +245,37 @@ static void test_program(void **state) {
     scope_end();
 }
 
+/* A set against itself: no distance but the kernels' bias below zero, and signals that do not differ. */
+static void test_reference(void **state) {
+    (void) state;
+    static char out[20000];
+    assert_int_equal(run_program("--reference sounds sounds -q --json", out, sizeof out), 0);
+    json_error_t error;
+    json_t *all = json_loads(out, 0, &error), *o = json_object_get(all, "reference");
+    assert_non_null(o);
+    assert_int_equal(json_integer_value(json_object_get(o, "pairs")), 0); /* shorter than 4096 samples */
+    assert_int_equal(json_integer_value(json_object_get(o, "generated_sounds")), KINDS * EACH);
+    assert_true(fabs(json_number_value(json_object_get(o, "frechet"))) < 1e-3);
+    assert_true(json_number_value(json_object_get(o, "kad")) < 0);
+    json_decref(all);
+    expect_said("--reference sounds made", 0, "Frechet distance");
+}
+
 static void test_program_errors(void **state) {
     (void) state;
     expect_said("made", 2, "--judge");
     expect_said("--judge judge --data sounds nowhere", 1, "nowhere: no such folder");
     expect_said("--judge sounds made", 1, "holds no weights.safetensors");
     expect_said("--judge judge", 2, "--data");
+    expect_said("--reference sounds", 2, "folder of generated sounds");
+    expect_said("--reference sounds made --features judge/weights.safetensors", 1, "neither VGGish nor Cnn14");
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_frechet),      cmocka_unit_test(test_line),
-                                       cmocka_unit_test(test_bad_sets),     cmocka_unit_test(test_tops),
-                                       cmocka_unit_test(test_sdr),          cmocka_unit_test(test_onset),
-                                       cmocka_unit_test(test_judge_learns), cmocka_unit_test(test_labels),
-                                       cmocka_unit_test(test_program),      cmocka_unit_test(test_program_errors)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_frechet),      cmocka_unit_test(test_line),          cmocka_unit_test(test_bad_sets),
+        cmocka_unit_test(test_tops),         cmocka_unit_test(test_sdr),           cmocka_unit_test(test_onset),
+        cmocka_unit_test(test_judge_learns), cmocka_unit_test(test_labels),        cmocka_unit_test(test_program),
+        cmocka_unit_test(test_reference),    cmocka_unit_test(test_program_errors)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

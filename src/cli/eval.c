@@ -9,13 +9,16 @@
 static void run(const arguments *a) {
     prepare(a);
     json_t *result = json_make_object();
+    if (!text(a, OPT_JUDGE) && !text(a, OPT_REAL))
+        fail(HISS_ERROR_ARGUMENT,
+             "hiss eval needs something to measure with: --judge DIR or --reference PATH; see hiss eval --help");
     if (text(a, OPT_JUDGE)) eval_with_judge(a, result);
-    else fail(HISS_ERROR_ARGUMENT, "hiss eval needs something to measure with: --judge DIR; see hiss eval --help");
+    if (text(a, OPT_REAL)) eval_with_reference(a, result);
     if (text(a, OPT_PAGE)) say(a, "%s", text(a, OPT_PAGE));
     say_json(a, result);
 }
 
-static const option_id TAKES[] = {OPT_JUDGE, OPT_DATA, OPT_PAGE, COMMON_OPTIONS, OPTS};
+static const option_id TAKES[] = {OPT_JUDGE, OPT_DATA, OPT_PAGE, OPT_REAL, OPT_FEATURES, COMMON_OPTIONS, OPTS};
 
 const command COMMAND_EVAL = {
     .name = "eval",
@@ -31,8 +34,11 @@ const command COMMAND_EVAL = {
              "those held out, too, so that the figures can be read. Rise: 10 to 90 % of the envelope's peak; tail: the "
              "last 50 ms of the "
              "judge's clip against the peak; both are medians. Frechet distances depend on the number of sounds: "
-             "compare equal ones.",
+             "compare equal ones. --reference compares with any real sounds: Frechet and "
+             "kernel distances of log-mel statistics or of a listening network's features, and, where files have the "
+             "same names, distances of "
+             "signals.",
     .examples = {{"drums", "hiss eval --judge judge/ --data data/drums/manifest.tsv out/ --picture page.png"},
-                 {"for a script", "hiss eval --judge judge/ out/ --json"}},
+                 {"Frechet audio distance", "hiss eval --reference real/ --features vggish-10086976.pth out/"}},
     .run = run,
 };

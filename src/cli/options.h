@@ -34,6 +34,8 @@ typedef enum {
     OPT_PICTURE,
     OPT_PAGE,
     OPT_JUDGE,
+    OPT_REAL,
+    OPT_FEATURES,
     OPT_PRECISION,
     OPT_THREADS,
     OPT_MAN,
