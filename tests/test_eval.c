@@ -12,6 +12,7 @@
 #include "eval/class_measures.h"
 #include "eval/frechet.h"
 #include "eval/judging.h"
+#include "eval/music.h"
 #include "eval/onset.h"
 #include "eval/signal_distance.h"
 #include "signal/audio.h"
@@ -214,6 +215,78 @@ static void test_labels(void **state) {
     scope_end();
 }
 
+/* --- music --- */
+
+/* Decaying tones of a few partials, one every beat / 2, loud on the beat, the pitches (semitones over C) in turn. */
+static audio *melody(double bpm, const int *pitches, int count, double seconds) {
+    enum { RATE_OF = 22050 };
+    audio *a = audio_new((int64_t) (seconds * RATE_OF), 1, RATE_OF);
+    const double note = 30 / bpm;
+    for (int64_t i = 0; i < a->frames; i++) {
+        double t = (double) i / RATE_OF, since = fmod(t, note), sum = 0;
+        int64_t number = (int64_t) (t / note);
+        double hz = 261.63 * pow(2, pitches[number % count] / 12.0), loud = number % 2 ? 0.2 : 1;
+        for (int k = 1; k <= 4; k++) sum += sin(2 * M_PI * k * hz * since) / k;
+        a->samples[i] = (float) (0.2 * loud * exp(-8 * since) * sum);
+    }
+    return a;
+}
+
+static void test_music(void **state) {
+    (void) state;
+    static const int MAJOR[8] = {0, 4, 7, 12, 5, 9, 7, 2}, MINOR[8] = {0, 3, 7, 12, 5, 8, 7, 2};
+    for (int i = 0; i < 6; i++) {
+        scope_begin();
+        int turned[8], tonic = i * 5 % 12;
+        double bpm = 70 + 15 * i;
+        for (int k = 0; k < 8; k++) turned[k] = (i % 2 ? MINOR : MAJOR)[k] + tonic;
+        const audio *a = melody(bpm, turned, 8, 8);
+        music_key key = music_key_of(a);
+        if (!tempo_agrees(music_tempo(a), bpm, 0.05, true)) fail_msg("%g BPM heard as %g", bpm, music_tempo(a));
+        assert_int_equal(key.tonic, tonic);
+        assert_int_equal(key.minor, i % 2);
+        scope_end();
+    }
+    assert_true(tempo_agrees(104, 100, 0.05, false) && !tempo_agrees(50, 100, 0.05, false) &&
+                tempo_agrees(50, 100, 0.05, true));
+}
+
+static void test_silence(void **state) {
+    (void) state;
+    scope_begin();
+    audio *a = audio_new(30000, 1, 22050);
+    memset(a->samples, 0, 30000 * sizeof(float));
+    assert_true(music_tempo(a) == 0);
+    assert_int_equal(music_key_of(a).tonic, -1);
+    a->frames = 1;
+    assert_true(music_tempo(a) == 0);
+    scope_end();
+}
+
+static void test_requests(void **state) {
+    (void) state;
+    static const struct {
+        const char *words;
+        double bpm;
+        int tonic;
+        bool minor;
+    } CASES[] = {{"a funny bandoneon melody in B flat major, 105 BPM", 105, 10, false},
+                 {"03-piano_in_F#_minor_88bpm.wav", 88, 6, true},
+                 {"a minor scale", 0, -1, false},
+                 {"Bb major | C major", 0, 10, false},
+                 {"909 drums at 9999 BPM", 0, -1, false},
+                 {"", 0, -1, false}};
+    scope_begin();
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        music_request r = music_asked(CASES[i].words);
+        assert_true(r.bpm == CASES[i].bpm);
+        assert_int_equal(r.key.tonic, CASES[i].tonic);
+        if (r.key.tonic >= 0) assert_int_equal(r.key.minor, CASES[i].minor);
+    }
+    assert_string_equal(key_name((music_key){10, false}), "B flat major");
+    scope_end();
+}
+
 /* --- the program --- */
 
 static int run_program(const char *words, char *out, size_t size) {
@@ -276,6 +349,7 @@ int main(void) {
         cmocka_unit_test(test_frechet),      cmocka_unit_test(test_line),          cmocka_unit_test(test_bad_sets),
         cmocka_unit_test(test_tops),         cmocka_unit_test(test_sdr),           cmocka_unit_test(test_onset),
         cmocka_unit_test(test_judge_learns), cmocka_unit_test(test_labels),        cmocka_unit_test(test_program),
+        cmocka_unit_test(test_music),        cmocka_unit_test(test_silence),       cmocka_unit_test(test_requests),
         cmocka_unit_test(test_reference),    cmocka_unit_test(test_program_errors)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

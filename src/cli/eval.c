@@ -9,16 +9,18 @@
 static void run(const arguments *a) {
     prepare(a);
     json_t *result = json_make_object();
-    if (!text(a, OPT_JUDGE) && !text(a, OPT_REAL))
-        fail(HISS_ERROR_ARGUMENT,
-             "hiss eval needs something to measure with: --judge DIR or --reference PATH; see hiss eval --help");
+    if (!text(a, OPT_JUDGE) && !text(a, OPT_REAL) && !flag(a, OPT_MUSIC))
+        fail(HISS_ERROR_ARGUMENT, "hiss eval needs something to measure with: --judge DIR, --reference PATH or "
+                                  "--music; see hiss eval --help");
     if (text(a, OPT_JUDGE)) eval_with_judge(a, result);
     if (text(a, OPT_REAL)) eval_with_reference(a, result);
+    if (flag(a, OPT_MUSIC)) eval_music(a, result);
     if (text(a, OPT_PAGE)) say(a, "%s", text(a, OPT_PAGE));
     say_json(a, result);
 }
 
-static const option_id TAKES[] = {OPT_JUDGE, OPT_DATA, OPT_PAGE, OPT_REAL, OPT_FEATURES, COMMON_OPTIONS, OPTS};
+static const option_id TAKES[] = {OPT_JUDGE,    OPT_DATA,  OPT_PAGE,       OPT_REAL,
+                                  OPT_FEATURES, OPT_MUSIC, COMMON_OPTIONS, OPTS};
 
 const command COMMAND_EVAL = {
     .name = "eval",

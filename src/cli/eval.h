@@ -10,5 +10,7 @@
 void eval_with_judge(const arguments *a, json_t *result);
 /* Says how far a folder of sounds lies from a reference. */
 void eval_with_reference(const arguments *a, json_t *result);
+/* Says whether sounds have the tempo and the key asked for. */
+void eval_music(const arguments *a, json_t *result);
 
 #endif

@@ -36,6 +36,7 @@ typedef enum {
     OPT_JUDGE,
     OPT_REAL,
     OPT_FEATURES,
+    OPT_MUSIC,
     OPT_PRECISION,
     OPT_THREADS,
     OPT_MAN,
