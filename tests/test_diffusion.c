@@ -43,8 +43,10 @@ static void test_objectives(void **state) {
             }
         }
     for (int kind = PROCESS_ROTATING; kind <= PROCESS_STRAIGHT; kind++)
-        for (double sigma = 0.01; sigma < 100; sigma *= 3)
+        for (int i = -4; i <= 4; i++) {
+            double sigma = pow(3, i);
             assert_true(fabs(sigma_at((process) kind, time_of((process) kind, sigma)) / sigma - 1) < 1e-9);
+        }
     assert_true(sigma_at(PROCESS_STRAIGHT, 1) == NO_SIGNAL && time_of(PROCESS_STRAIGHT, NO_SIGNAL) == 1);
     scope_end();
 }
@@ -145,7 +147,10 @@ static void test_schedules(void **state) {
                     if (!(l.sigmas[k] > l.sigmas[k + 1]))
                         fail_msg("%s, %lld steps: level %lld", s->name, (long long) steps, (long long) k);
             }
-    for (double p = 1e-7; p < 1; p = p * 1.7 + 1e-9) assert_true(fabs(normal_share(normal_quantile(p)) / p - 1) < 1e-9);
+    for (int i = 1; i < 60; i++) {
+        double p = pow(0.75, i);
+        assert_true(fabs(normal_share(normal_quantile(p)) / p - 1) < 1e-9);
+    }
     scope_end();
 }
 

@@ -65,10 +65,11 @@ void betas_end_in_noise(double *betas, size_t count) {
 
 double *spaced_steps(spacing kind, int64_t trained, int64_t n, int64_t offset, bool whole) {
     double *steps = NEW_ARRAY(double, n), T = (double) trained;
+    int64_t every = trained / n;
     for (int64_t i = 0; i < n; i++) {
         int64_t back = n - 1 - i;
         double at = n > 1 ? (T - 1) * (double) back / (double) (n - 1) : 0;
-        if (kind == SPACING_LEADING) at = (double) (back * (trained / n) + offset);
+        if (kind == SPACING_LEADING) at = (double) (back * every + offset);
         if (kind == SPACING_TRAILING) at = rint(T - (double) i * (T / (double) n)) - 1;
         steps[i] = whole ? rint(at) : at;
     }

@@ -9,13 +9,9 @@
 exponential exponential_step(double sigma, double next, double eta, bool of_noise) {
     double h = fall(sigma, next), all = h * (1 + eta);
     if (of_noise) { /* x' = x - (sigma - next) n for constant n */
-        double size = -next * (1 + eta), grow = expm1(h);
-        return (exponential){1,
-                             next > 0 ? size * grow : -sigma,
-                             size * (grow / h - 1),
-                             size * grow / 2,
-                             size * ((grow - h) / (h * h) - 0.5),
-                             eta > 0 ? next * sqrt(expm1(2 * eta * h)) : 0};
+        double kept = next * (1 + eta), whole = next > 0 ? (sigma - next) * (1 + eta) : sigma;
+        double slope = kept - whole / h, fresh = eta > 0 ? next * sqrt(expm1(2 * eta * h)) : 0;
+        return (exponential){1, -whole, slope, -whole / 2, slope / h + kept / 2, fresh};
     }
     double gain = -expm1(-all), phi2 = 1 - gain / all, phi3 = phi2 / all - 0.5;
     double keep = next / sigma * (eta > 0 ? exp(-eta * h) : 1); /* of no signal too: all of its noise */
