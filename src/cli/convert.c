@@ -4,11 +4,16 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/progress.h"
+#include "base/text.h"
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "store/quantise.h"
 #include "systems/system.h"
 
 static dtype type_named(const char *name) { return !strcmp(name, "bf16") ? BF16 : !strcmp(name, "f16") ? F16 : F32; }
+
+/* Of types that share a scale among a group of elements, 0 for the others. */
+static int bits_named(const char *name) { return name && starts_with(name, "int") ? name[3] - '0' : 0; }
 
 static bool is_real(dtype t) { return t == F32 || t == BF16 || t == F16 || t == F64; }
 
@@ -39,8 +44,14 @@ static void run(const arguments *a) {
         items[i] = (named_tensor){name, convert ? tensor_convert(value, type) : value};
         progress("reading", (int64_t) i + 1, (int64_t) n);
     }
+    json_t *metadata = metadata_of(settings, system_find(settings, s));
+    if (bits_named(text(a, OPT_TYPE))) {
+        int *bits = NEW_ARRAY(int, n);
+        for (size_t i = 0; i < n; i++) bits[i] = quantise_worth(items[i].value) ? bits_named(text(a, OPT_TYPE)) : 0;
+        items = quantise_all(items, &n, bits, metadata);
+    }
     const char *path = result_path(out, path_stem(in), 0, 1, ".safetensors");
-    safetensors_write(path, items, n, metadata_of(settings, system_find(settings, s)));
+    safetensors_write(path, items, n, metadata);
     say(a, "%s", path);
     json_t *result = json_make_object();
     json_object_set_new(result, "path", json_string(path));
@@ -58,7 +69,10 @@ const command COMMAND_CONVERT = {
     .names_most = 2,
     .takes = TAKES,
     .needs = {OPTS},
-    .notes = "Without --type every tensor keeps its type. The configuration goes along as metadata.",
+    .notes =
+        "Without --type every tensor keeps its type. int8 to int4 store matrices in that many bits, 32 elements to a "
+        "scale, and everything else as f32; hiss turns them to f32 when it loads them. The configuration goes along as "
+        "metadata.",
     .examples = {{"a published checkpoint", "hiss convert diffwave.pt diffwave.safetensors"},
                  {"at half the size", "hiss convert wavegrad.pt wavegrad.safetensors --type bf16"}},
     .run = run,

@@ -179,7 +179,10 @@ static tensor *load(binder *b, const char *name, shape s) {
     if (!e) problem(b, format("%s %s is missing", name, shape_text(s)));
     else if (!same_shape(e->shape, s))
         problem(b, format("%s is %s, expected %s", name, shape_text(e->shape), shape_text(s)));
-    else return tensor_to_f32(store_read(b->from, name));
+    else {
+        tensor *t = store_read(b->from, name);
+        return t->type == F32 && !t->view ? t : tensor_to_f32(t); /* a view would show the file's changes */
+    }
     return tensor_zero(F32, s);
 }
 

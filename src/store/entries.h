@@ -13,6 +13,11 @@ typedef struct {
     int64_t stride[MAX_RANK];
     bool packed; /* row-major without gaps */
     bool swap;   /* bytes of an element in the other order than this machine's */
+    /* Of a quantised tensor (quantise.h), whose entry tells what is read: 2 to 8 bits an element, else 0. */
+    int bits;
+    int64_t group;         /* elements to a scale */
+    const uint8_t *scales; /* BF16, unaligned */
+    bool hidden;           /* the scales of another: not shown */
 } stored;
 
 struct store {
@@ -32,6 +37,13 @@ bool shape_size(shape s, size_t element, uint64_t *size);
 /* Adds a tensor whose elements lie within `size` bytes at data, or fails. file_size bounds what stride 0 may claim. */
 void store_add(store *s, const store_entry *entry, const uint8_t *data, size_t size, const int64_t *stride, bool swap,
                size_t file_size);
+
+/* The entry of a name, NULL if there is none. */
+stored *find_stored(const store *s, const char *name);
+/* After the names are indexed: tensors that the metadata call quantised and their scales become one (quantise.c). */
+void join_quantised(store *s);
+/* All elements of a quantised tensor. */
+void read_quantised(const stored *item, float *to);
 
 /* The readers, one a format; they fill s. */
 void safetensors_read(store *s, bytes file);

@@ -118,6 +118,16 @@ static void index_names(store *s) {
                  s->by_name[i]->entry.name);
 }
 
+/* Takes what is not shown out of the list, and makes the index again. */
+static void drop_hidden(store *s) {
+    size_t kept = 0;
+    for (size_t i = 0; i < s->count; i++)
+        if (!s->items[i].hidden) s->items[kept++] = s->items[i];
+    if (kept == s->count) return;
+    s->count = kept;
+    index_names(s);
+}
+
 _Noreturn static void fail_unknown(const char *path, bytes file) {
     if (file.size == 0) fail(HISS_ERROR_FORMAT, "%s is empty", path);
     for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
@@ -147,6 +157,8 @@ store *store_open_memory(const void *data, size_t size, const char *name, bool a
         }
     if (!s->kind) fail_unknown(name, file);
     index_names(s);
+    join_quantised(s);
+    drop_hidden(s);
     return s;
 }
 
@@ -204,12 +216,12 @@ const store_entry *store_at(const store *s, size_t index) {
     return &s->items[index].entry;
 }
 
-static const stored *find(const store *s, const char *name) {
+stored *find_stored(const store *s, const char *name) {
     size_t low = 0, high = s->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         int order = strcmp(name, s->by_name[middle]->entry.name);
-        if (order == 0) return s->by_name[middle];
+        if (order == 0) return (stored *) s->by_name[middle];
         if (order < 0) high = middle;
         else low = middle + 1;
     }
@@ -217,7 +229,7 @@ static const stored *find(const store *s, const char *name) {
 }
 
 const store_entry *store_find(const store *s, const char *name) {
-    const stored *item = find(s, name);
+    const stored *item = find_stored(s, name);
     return item ? &item->entry : NULL;
 }
 
@@ -252,13 +264,18 @@ static void copy_strided(uint8_t *to, const stored *item) {
 }
 
 tensor *store_read(const store *s, const char *name) {
-    const stored *item = find(s, name);
+    const stored *item = find_stored(s, name);
     if (!item) {
         const char **names = (const char **) alloc_zero(s->count + 1, sizeof *names);
         for (size_t i = 0; i < s->count; i++) names[i] = s->items[i].entry.name;
         fail(HISS_ERROR_FORMAT, "%s has no tensor '%s'; %s", s->path, name, suggest(name, names, s->count));
     }
     const store_entry *e = &item->entry;
+    if (item->bits) {
+        tensor *t = tensor_new(F32, e->shape);
+        read_quantised(item, t->data);
+        return t;
+    }
     bool aligned = (uintptr_t) item->data % dtype_size(e->type) == 0;
     uint64_t size = 0;
     shape_size(e->shape, dtype_size(e->type), &size);
