@@ -1,10 +1,13 @@
-/* Tokenizers: pieces by hand, damaged files. */
+/* Tokenizers: pieces by hand, damaged files; the shipped encoder. */
 #include "test.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/file.h"
+#include "base/json.h"
+#include "store/store.h"
+#include "systems/text_embed.h"
 #include "text/tokenizer.h"
 
 static char folder[] = "/tmp/hiss-text-XXXXXX";
@@ -71,6 +74,29 @@ static void test_errors(void **state) {
     scope_end();
 }
 
+/* The shipped encoder against the published one's embeddings (the parity case minilm): its first 15 texts describe sounds. */
+static void test_shipped(void **state) {
+    (void) state;
+    enum { TEXTS = 15 };
+    scope_begin();
+    config rows = config_load(TEST_DATA "/text/minilm/tokens.json");
+    const char *texts[TEXTS];
+    for (size_t i = 0; i < TEXTS; i++) texts[i] = config_need_string(config_at(rows, i), "text");
+    text_encoder *e = text_encoder_open(SOURCE_FOLDER "/models/text");
+    const float *expected = f32(store_read(store_open(TEST_DATA "/text/minilm/io.safetensors"), "out.embedding"));
+    const float *got = f32(text_embed(e, texts, TEXTS)), *alone = f32(text_embed(e, texts + 3, 1));
+    double sum = 0;
+    for (int i = 0; i < TEXTS; i++) {
+        double dot = 0;
+        for (int k = 0; k < 384; k++) dot += (double) expected[i * 384 + k] * got[i * 384 + k];
+        assert_true(1 - dot < 2e-2);
+        sum += 1 - dot;
+    }
+    assert_true(sum / TEXTS < 1e-2);
+    for (int k = 0; k < 384; k++) assert_float_equal(alone[k], got[3 * 384 + k], 1e-5); /* padding changes nothing */
+    scope_end();
+}
+
 static int make_folder(void **state) {
     (void) state;
     return mkdtemp(folder) ? 0 : -1;
@@ -85,6 +111,7 @@ static int remove_folder(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_wordpiece), cmocka_unit_test(test_errors)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_wordpiece), cmocka_unit_test(test_errors),
+                                       cmocka_unit_test(test_shipped)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
