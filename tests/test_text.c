@@ -54,6 +54,23 @@ static void test_wordpiece(void **state) {
     scope_end();
 }
 
+/* A list of pieces and scores by hand: the best cut is not the longest match. */
+static void test_unigram(void **state) {
+    (void) state;
+    scope_begin();
+    const char *path =
+        write("unigram.json",
+              "{\"model\": {\"type\": \"Unigram\", \"unk_id\": 0, \"vocab\": [[\"<unk>\", 0], "
+              "[\"\u2581\", -2], [\"\u2581a\", -1], [\"ab\", -1], [\"abc\", -4], [\"c\", -1.5], [\"b\", -6]]}, "
+              "\"pre_tokenizer\": {\"type\": \"Metaspace\"}}");
+    tokenizer *t = tokenizer_open(path);
+    EXPECT(t, "abc", 0, 1, 3, 5); /* -4.5: before _a b c, -8.5, and _ abc, -6 */
+    EXPECT(t, "a abb", 0, 2, 1, 3, 6);
+    EXPECT(t, "xyc", 0, 1, 0, 5); /* a run of unknown characters is one */
+    EXPECT(t, "a<unk>a", 0, 2, 0, 2);
+    scope_end();
+}
+
 static void open_path(void *path) { tokenizer_open(path); }
 
 static void test_errors(void **state) {
@@ -65,6 +82,8 @@ static void test_errors(void **state) {
         {"a.txt", "one\ntwo\n", "has no '[UNK]'"},
         {"a.json", "{\"model\": {\"type\": \"Word\"}}", "kind 'Word'"},
         {"b.json", "{}", "tokenizer.json"},
+        {"a.model", "\x0a\xff\xff\xff\xff\x7f", "damaged"},
+        {"b.model", "\x08\x01", "without pieces"},
         {"c.json", "{\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"[UNK]\": -1}}}", "no possible id"},
         {"d.json", "{\"model\": {\"type\": \"WordPiece\", \"vocab\": 3}}", "not a vocabulary"},
     };
@@ -111,7 +130,7 @@ static int remove_folder(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_wordpiece), cmocka_unit_test(test_errors),
-                                       cmocka_unit_test(test_shipped)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_wordpiece), cmocka_unit_test(test_unigram),
+                                       cmocka_unit_test(test_errors), cmocka_unit_test(test_shipped)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

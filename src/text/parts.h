@@ -26,6 +26,7 @@ struct tokenizer {
     size_t added_count;
     int32_t before[MOST_AROUND], after[MOST_AROUND]; /* special ids around the text */
     int before_count, after_count;
+    bool end_once; /* a text that ends in after[0] gets no second one */
     int32_t pad, size;
 };
 
@@ -33,8 +34,10 @@ void add_token(tokenizer *t, added_token a);
 
 /* The kinds: each fills kind, encode, model, size, from a tokenizer.json (model: its "model") ... */
 void wordpiece_from_json(tokenizer *t, config document, config model);
+void unigram_from_json(tokenizer *t, config document, config model);
 /* ... or from the files before that, with added tokens and the frame too. settings: tokenizer_config.json or {}. */
 void wordpiece_from_list(tokenizer *t, span lines, config settings);
+void unigram_from_sentencepiece(tokenizer *t, span file, config settings);
 
 /* A JSON object of pieces and ids, checked. */
 vocabulary *vocabulary_from_json(config pieces);

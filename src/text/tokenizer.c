@@ -107,6 +107,7 @@ token_list tokenize(const tokenizer *t, const char *text, size_t most) {
     scope_begin();
     encode(t, (span){text, size}, &list);
     if (most && list.count + around > most) list.count = most > around ? most - around : 0;
+    if (t->end_once && t->after_count && list.count && list.ids[list.count - 1] == t->after[0]) list.count--;
     scope *inner = scope_switch(outer);
     for (int i = 0; i < t->before_count; i++) put_id(&all, t->before[i]);
     for (size_t i = 0; i < list.count; i++) put_id(&all, list.ids[i]);
@@ -140,8 +141,6 @@ int32_t tokenizer_size(const tokenizer *t) { return t->size; }
 int32_t tokenizer_pad(const tokenizer *t) { return t->pad; }
 
 /* --- opening --- */
-
-static span as_span(bytes b) { return (span){(const char *) b.data, b.size}; }
 
 static void read_added(tokenizer *t, config document) {
     if (!config_has(document, "added_tokens")) return;
@@ -207,6 +206,7 @@ static const struct {
     void (*read)(tokenizer *t, config document, config model);
 } KINDS[] = {
     {"WordPiece", "continuing_subword_prefix", wordpiece_from_json},
+    {"Unigram", "unk_id", unigram_from_json},
 };
 
 static void from_json(tokenizer *t, config document) {
@@ -225,48 +225,51 @@ static void from_json(tokenizer *t, config document) {
             if (t->added[i].text.size == 5 && !memcmp(t->added[i].text.data, PADS[p], 5)) t->pad = t->added[i].id;
 }
 
-static config settings_beside(const char *path) {
-    char *file = path_join(path_folder(path), "tokenizer_config.json");
-    return file_exists(file) ? config_load(file) : config_parse("{}", 2, path);
-}
+/* --- the files --- */
 
-static void open_json(tokenizer *t, const char *path) {
-    config document = config_load(path);
-    if (config_has(document, "model")) {
-        from_json(t, document);
-        return;
-    }
-    fail(HISS_ERROR_FORMAT, "%s is not a tokenizer.json", path);
-}
-
-static void open_lines(tokenizer *t, const char *path) {
-    wordpiece_from_list(t, as_span(file_read(path, FILE_MOST)), settings_beside(path));
+static void read_json(tokenizer *t, span file, config settings) {
+    config document = config_parse(file.data, file.size, t->path);
+    (void) settings;
+    if (!config_has(document, "model")) fail(HISS_ERROR_FORMAT, "%s is not a tokenizer.json: it has no model", t->path);
+    from_json(t, document);
 }
 
 static const struct {
     const char *file; /* in a folder, in this order */
     const char *suffix;
-    void (*open)(tokenizer *t, const char *path);
+    void (*read)(tokenizer *t, span file, config settings);
 } FILES[] = {
-    {"tokenizer.json", ".json", open_json},
-    {"vocab.txt", ".txt", open_lines},
+    {"tokenizer.json", ".json", read_json},
+    {"vocab.txt", ".txt", wordpiece_from_list},
+    {"spiece.model", ".model", unigram_from_sentencepiece},
 };
 enum { FILE_KINDS = sizeof FILES / sizeof *FILES };
 
-tokenizer *tokenizer_open(const char *path) {
-    const char *found = NULL;
-    int kind = 0;
-    if (folder_exists(path)) {
-        for (int i = FILE_KINDS - 1; i >= 0; i--)
-            if (file_exists(path_join(path, FILES[i].file))) found = path_join(path, FILES[kind = i].file);
-        if (!found) fail(HISS_ERROR_FILE, "%s holds no tokenizer (tokenizer.json or vocab.txt)", path);
-    } else {
-        for (int i = FILE_KINDS - 1; i >= 0; i--)
-            if (ends_with(path, FILES[i].suffix)) found = path, kind = i;
-        if (!found) fail(HISS_ERROR_ARGUMENT, "%s: a tokenizer's file ends in .json or .txt", path);
-    }
+static tokenizer *read_file(const char *path, span file, config settings) {
     tokenizer *t = NEW(tokenizer);
-    t->path = copy_string(found);
-    FILES[kind].open(t, t->path);
-    return t;
+    t->path = copy_string(path);
+    for (int i = 0; i < FILE_KINDS; i++)
+        if (ends_with(path, FILES[i].suffix)) {
+            FILES[i].read(t, file, settings);
+            return t;
+        }
+    fail(HISS_ERROR_ARGUMENT, "%s: a tokenizer's file ends in .json, .txt or .model", path);
+}
+
+tokenizer *tokenizer_parse(const void *data, size_t size, const char *name) {
+    return read_file(name, (span){data, size}, config_parse("{}", 2, name));
+}
+
+static const char *find_in_folder(const char *folder) {
+    for (int i = 0; i < FILE_KINDS; i++)
+        if (file_exists(path_join(folder, FILES[i].file))) return path_join(folder, FILES[i].file);
+    fail(HISS_ERROR_FILE, "%s holds no tokenizer (tokenizer.json, vocab.txt or spiece.model)", folder);
+}
+
+tokenizer *tokenizer_open(const char *path) {
+    if (folder_exists(path)) path = find_in_folder(path);
+    bytes file = file_read(path, FILE_MOST);
+    char *beside = path_join(path_folder(path), "tokenizer_config.json");
+    config settings = file_exists(beside) ? config_load(beside) : config_parse("{}", 2, path);
+    return read_file(path, (span){(const char *) file.data, file.size}, settings);
 }

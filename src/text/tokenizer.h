@@ -1,5 +1,5 @@
 /* Tokenizers: text into the ids that a text network knows, read from the files that are published with it: tokenizer.json
- * (WordPiece) or vocab.txt. Files and texts are untrusted. */
+ * (WordPiece, unigram), vocab.txt, spiece.model. Files and texts are untrusted. */
 #ifndef HISS_TEXT_TOKENIZER_H
 #define HISS_TEXT_TOKENIZER_H
 
@@ -9,6 +9,8 @@ typedef struct tokenizer tokenizer;
 
 /* A file, or a folder that holds one (tokenizer.json before the others). In the current scope. */
 tokenizer *tokenizer_open(const char *path);
+/* The same from memory, which must outlive it; the end of the name tells the kind. */
+tokenizer *tokenizer_parse(const void *data, size_t size, const char *name);
 
 typedef struct {
     int32_t *ids;
@@ -27,7 +29,7 @@ typedef struct {
 } token_batch;
 token_batch tokenize_all(const tokenizer *t, const char *const *texts, int64_t count, size_t most, int64_t width);
 
-/* "WordPiece"; ids are less than this; what pads. */
+/* "WordPiece", "unigram"; ids are less than this; what pads. */
 const char *tokenizer_kind(const tokenizer *t);
 int32_t tokenizer_size(const tokenizer *t);
 int32_t tokenizer_pad(const tokenizer *t);

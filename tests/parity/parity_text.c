@@ -1,25 +1,34 @@
 /* Cases of text networks and their tokenizers. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "models/bert.h"
+#include "models/t5.h"
 #include "parity.h"
 #include "systems/text_embed.h"
 #include "text/tokenizer.h"
 
-/* Rows of a list whose ids differ from those computed, as a figure that must be 0. */
+static void print_row(config row, const token_list *got) {
+    printf("    %s\n   ", json_text(row.value));
+    for (size_t i = 0; i < got->count; i++) printf(" %d", got->ids[i]);
+    printf("\n");
+}
+
+/* Rows of a list whose ids differ from those computed, as a figure that must be 0. Rows without the key have "ids". */
 static void compare_ids(parity_case *c, const char *name, const tokenizer *t, config rows, const char *key,
                         size_t most) {
     size_t wrong = 0;
     for (size_t i = 0; i < config_count(rows); i++) {
         scope_begin();
-        config row = config_at(rows, i), ids = config_get(row, key);
+        config row = config_at(rows, i), ids = config_get(row, config_has(row, key) ? key : "ids");
         token_list got = tokenize(t, config_string(row, "text", ""), most);
         bool same = got.count == config_count(ids);
         for (size_t k = 0; same && k < got.count; k++)
             same = json_integer_value(json_array_get(ids.value, k)) == got.ids[k];
         wrong += !same;
+        if (!same && getenv("PARITY_VERBOSE")) print_row(row, &got);
         scope_end();
     }
     parity_figure(c, name, (double) wrong, 0);
@@ -41,7 +50,89 @@ static void minilm(parity_case *c) {
     for (int i = 0; i < 3; i++) parity_out(c, format("tokens%d", i), text_states(e, texts[i]));
 }
 
+/* SentencePiece's own ids of rows without special tokens in the text: the same without </s>. */
+static void compare_sentencepiece(parity_case *c, const tokenizer *t, config rows) {
+    size_t wrong = 0;
+    for (size_t i = 0; i < config_count(rows); i++) {
+        config row = config_at(rows, i), ids = config_get(row, "sentencepiece");
+        if (strchr(config_string(row, "text", ""), '<')) continue;
+        token_list got = tokenize(t, config_string(row, "text", ""), 0);
+        bool same = got.count == config_count(ids) + 1;
+        for (size_t k = 0; same && k + 1 < got.count; k++)
+            same = json_integer_value(json_array_get(ids.value, k)) == got.ids[k];
+        wrong += !same;
+    }
+    parity_figure(c, "rows by SentencePiece", (double) wrong, 0);
+}
+
+static void compare_padded(parity_case *c, const tokenizer *t, config rows, int64_t width) {
+    size_t wrong = 0;
+    for (size_t i = 0; i < config_count(rows); i++) {
+        config row = config_at(rows, i);
+        if (!config_has(row, "padded")) continue;
+        const char *text = config_string(row, "text", "");
+        token_batch b = tokenize_all(t, &text, 1, (size_t) width, width);
+        config ids = config_get(row, "padded"), mask = config_get(row, "mask");
+        bool same = config_count(ids) == (size_t) width;
+        for (size_t k = 0; same && k < (size_t) width; k++)
+            same = json_integer_value(json_array_get(ids.value, k)) == b.ids[k] &&
+                   json_integer_value(json_array_get(mask.value, k)) == ((const uint8_t *) b.mask->data)[k];
+        wrong += !same;
+    }
+    parity_figure(c, "padded rows", (double) wrong, 0);
+}
+
+static void t5_tokenizer(parity_case *c) {
+    config rows = config_load(parity_path(c, "strings.json"));
+    tokenizer *fast = tokenizer_open(parity_path(c, "tokenizer.json"));
+    tokenizer *slow = tokenizer_open(parity_path(c, "spiece.model"));
+    char *converted = parity_path(c, "tokenizer_converted.json");
+    compare_ids(c, "rows by tokenizer.json", fast, rows, "ids", 0);
+    compare_padded(c, fast, rows, 16);
+    if (file_exists(converted))
+        compare_ids(c, "rows by its later form", tokenizer_open(converted), rows, "ids_converted_json", 0);
+    compare_ids(c, "rows by spiece.model", slow, rows, "ids_slow", 0);
+    compare_sentencepiece(c, slow, rows);
+}
+
+/* --- T5 --- */
+
+static int32_t *ids_in(parity_case *c, const char *name, int64_t *B, int64_t *T) {
+    tensor *given = tensor_convert(parity_in(c, name), I32);
+    *B = given->shape[0];
+    *T = given->shape[1];
+    return given->data;
+}
+
+static void t5_length(parity_case *c, const t5 *net, const char *length) {
+    int64_t B, T;
+    const char *suffix = *length ? format("_%s", length) : "";
+    if (!parity_has_in(c, format("ids%s", suffix))) return;
+    int32_t *ids = ids_in(c, format("ids%s", suffix), &B, &T);
+    const char *mask = format("mask%s", suffix), *bare = format("hidden_no_mask%s", suffix);
+    tensor *kept = parity_has_in(c, mask) ? tensor_convert(parity_in(c, mask), U8) : NULL;
+    parity_out(c, format("hidden%s", suffix), t5_encode(net, ids, kept, B, T));
+    if (parity_has_out(c, bare)) parity_out(c, bare, t5_encode(net, ids, NULL, B, T));
+}
+
+static void t5_encoder(parity_case *c) {
+    t5_config sizes = t5_config_read(parity_config(c));
+    store *s = parity_checkpoint(c);
+    t5_config_fit(&sizes, s);
+    binder *b = binder_load(s);
+    t5 *net = t5_bind(&sizes, b);
+    binder_finish(b, false);
+    static const char *const LENGTHS[] = {"", "short", "long"};
+    for (int i = 0; i < 3; i++) t5_length(c, net, LENGTHS[i]);
+    if (!parity_has_out(c, "buckets")) return;
+    tensor *buckets = tensor_new(I64, SHAPE(401));
+    for (int i = 0; i < 401; i++) ((int64_t *) buckets->data)[i] = t5_bucket(&sizes, i - 200);
+    parity_out(c, "buckets", buckets);
+}
+
 const parity_row PARITY_TEXT[] = {
     {"minilm", NULL, minilm},
+    {"t5", "tokenizer", t5_tokenizer},
+    {"t5", NULL, t5_encoder},
     {0},
 };
