@@ -89,7 +89,8 @@ static void test_errors(void **state) {
     };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         expect_failure(open_path, (void *) write(files[i].name, files[i].text), HISS_ERROR_FORMAT, files[i].message);
-    expect_failure(open_path, path_join(folder, "none"), HISS_ERROR_ARGUMENT, "ends in");
+    expect_failure(open_path, path_join(folder, "none"), HISS_ERROR_FILE, "none");
+    expect_failure(open_path, (void *) write("a.bin", "x"), HISS_ERROR_ARGUMENT, "ends in");
     scope_end();
 }
 
