@@ -115,8 +115,8 @@ static int tear_down(void **state) {
 
 /* --- tests --- */
 
-static const char *const COMMANDS[] = {"generate", "vocode",  "mel",   "noise", "info",
-                                       "convert",  "classes", "train", "help",  "schedule"};
+static const char *const COMMANDS[] = {"generate", "scene",   "vocode", "mel",  "noise",   "info",
+                                       "convert",  "classes", "train",  "help", "schedule"};
 enum { COMMAND_COUNT = sizeof COMMANDS / sizeof *COMMANDS };
 
 static void test_help(void **state) {
@@ -270,6 +270,43 @@ static void test_json(void **state) {
     json_decref(result_of("convert $M/classes c.safetensors --json"));
 }
 
+static void write_text(const char *name, const char *text) {
+    char path[300];
+    snprintf(path, sizeof path, "%s/%s", work, name);
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+static void test_scene(void **state) {
+    (void) state;
+    write_text("s.json", "{\"seconds\": 2, \"rate\": 22050, \"layers\": [\n"
+                         "{\"file\": \"tone.wav\", \"name\": \"hum\", \"cross_fade\": 0.05},\n"
+                         "{\"file\": \"tone.wav\", \"name\": \"bell\", \"per_minute\": 90, \"pan\": [-1, 1]}]}");
+    write_text("bad.json", "{\"layers\": [\n{\"file\": \"tone.wav\",\n \"distnace\": 3}]}");
+    expect("scene -q s.json -o scenes/a.wav -p", 0, "scenes/a.vtt");
+    assert_true(is_there("scenes/a.wav") && is_there("scenes/a.cues.json") && is_there("scenes/a.txt"));
+    assert_true(is_there("scenes/a.png"));
+    expect("scene -q s.json -o scenes/b.wav --threads 1", 0, NULL);
+    same_files("scenes/a.wav", "scenes/b.wav", true);
+    expect("scene -q s.json -o scenes/c.wav --seed 2", 0, NULL);
+    same_files("scenes/a.wav", "scenes/c.wav", false);
+    expect("scene -q s.json -o scenes/d.flac --seconds 3", 0, "scenes/d.flac");
+    json_t *r = result_of("scene s.json -o scenes/e.wav --json");
+    assert_true(json_number_value(json_object_get(r, "loudness_lufs")) < -19.9);
+    json_decref(r);
+    expect("scene -q 'a shop: kick, far left snare' --model $M/classes --seconds 1 -o scenes/w.wav", 0, "w.txt");
+    expect("scene bad.json -o x.wav", 1, "bad.json: layers[0].distnace (line 3): is not a known setting; did you mean");
+    expect("scene nowhere.json -o x.wav", 1, "nowhere.json");
+    expect("scene 'gong' --model $M/classes -o x.wav", 2, "knows no such sound");
+    expect("scene 'distant' -o x.wav", 2, "names no sound");
+    expect("scene s.json -o s.mp4", 2, ".wav");
+    write_text("x.cues.json", "{\"seconds\": 1, \"layers\": [{\"file\": \"tone.wav\"}]}");
+    expect("scene x.cues.json -o ./x.wav", 2, "over the scene");
+    assert_false(is_there("x.wav"));
+}
+
 static void test_convert(void **state) {
     (void) state;
     expect("convert $M/classes one/c.safetensors", 0, "c.safetensors");
@@ -286,7 +323,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_help),  cmocka_unit_test(test_usage_errors), cmocka_unit_test(test_bad_files),
         cmocka_unit_test(test_seeds), cmocka_unit_test(test_vocode),       cmocka_unit_test(test_schedule),
-        cmocka_unit_test(test_json),  cmocka_unit_test(test_convert),
+        cmocka_unit_test(test_json),  cmocka_unit_test(test_convert),      cmocka_unit_test(test_scene),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

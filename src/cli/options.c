@@ -16,8 +16,9 @@ const option OPTION_TABLE[OPTS] = {
                    "a model folder of hiss's, or a published .pt or .safetensors file", NULL},
     [OPT_OUT] = {"out", 'o', KIND_PATH, "PATH", NULL, 0, 0, NULL,
                  "where the result goes; a name ending in / or without extension is a folder", NULL},
-    [OPT_SECONDS] = {"seconds", 's', KIND_NUMBER, "SECONDS", "s", 0.001, 36000, NULL,
-                     "length of the sound; default: the length the model was trained on", NULL},
+    [OPT_SECONDS] =
+        {"seconds", 's', KIND_NUMBER, "SECONDS", "s", 0.001, 36000, NULL,
+         "length of the sound; default: the length the model was trained on (for scene: the scene's own, or 30)", NULL},
     [OPT_COUNT] = {"count", 'n', KIND_INTEGER, "N", NULL, 1, 100000, "1", "how many sounds", NULL},
     [OPT_SEED] = {"seed", 0, KIND_INTEGER, "N", NULL, 0, SEED_MOST, "0",
                   "names the sound: the same seed gives the same samples; sound i of several has seed + i", NULL},

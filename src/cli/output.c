@@ -34,6 +34,7 @@ void say_json(const arguments *a, const json_t *result) {
 typedef struct {
     bool terminal, drawn;
     double begin, last; /* seconds; last: when a plain line was printed */
+    int64_t done;
 } meter;
 
 static double now(void) {
@@ -44,6 +45,8 @@ static double now(void) {
 
 static int draw(void *context, const char *what, int64_t done, int64_t total) {
     meter *m = context;
+    if (done < m->done) m->begin = now(); /* other work, or the same once more */
+    m->done = done;
     double seconds = now() - m->begin, left = done > 0 ? seconds * (double) (total - done) / (double) done : 0;
     if (m->terminal) {
         fprintf(stderr, "\r%s %lld/%lld  %.1f s, %.0f s left \033[K", what, (long long) done, (long long) total,

@@ -1,8 +1,10 @@
 /* Loudness and true peak: ITU-R BS.1770-4, EBU R 128, EBU Tech 3342. */
 #include <math.h>
+#include <soxr.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/scope.h"
 #include "signal/edit.h"
 
@@ -184,10 +186,67 @@ double loudness_range(const audio *a) {
     return result;
 }
 
+/* --- true peak --- */
+
+enum { PEAK_BLOCK = 4096 }; /* frames resampled at a time */
+
+struct peak_meter {
+    soxr_t resampler; /* NULL: at rates this high the samples tell enough */
+    int channels, factor;
+    float *between; /* [PEAK_BLOCK, channels] */
+    float peak;
+};
+
+static void delete_resampler(void *resampler) { soxr_delete(resampler); }
+
+peak_meter *peak_begin(int channels, int rate) {
+    peak_meter *m = NEW(peak_meter);
+    const int factor = rate < 96000 ? 4 : rate <= AUDIO_MAX_RATE / 2 ? 2 : 1;
+    *m = (peak_meter){.channels = channels, .factor = factor};
+    if (factor == 1) return m;
+    const soxr_io_spec_t form = soxr_io_spec(SOXR_FLOAT32_I, SOXR_FLOAT32_I);
+    const soxr_quality_spec_t quality = soxr_quality_spec(SOXR_HQ, 0);
+    const soxr_runtime_spec_t runtime = soxr_runtime_spec(1);
+    soxr_error_t error;
+    m->resampler = soxr_create(rate, rate * factor, (unsigned) channels, &error, &form, &quality, &runtime);
+    if (!m->resampler) fail(HISS_ERROR_MEMORY, "cannot measure true peaks at %d Hz: %s", rate, soxr_strerror(error));
+    defer(delete_resampler, m->resampler);
+    m->between = alloc(sizeof(float) * PEAK_BLOCK * (size_t) channels);
+    return m;
+}
+
+static void meet(peak_meter *m, const float *samples, size_t frames) {
+    for (size_t i = 0; i < frames * (size_t) m->channels; i++) m->peak = fmaxf(m->peak, fabsf(samples[i]));
+}
+
+void peak_put(peak_meter *m, const float *samples, int64_t frames) {
+    meet(m, samples, (size_t) frames);
+    while (m->resampler && frames > 0) {
+        size_t taken = 0, made = 0;
+        soxr_error_t error =
+            soxr_process(m->resampler, samples, (size_t) frames, &taken, m->between, PEAK_BLOCK, &made);
+        if (error) fail(HISS_ERROR_MEMORY, "cannot measure true peaks: %s", soxr_strerror(error));
+        meet(m, m->between, made);
+        samples += taken * (size_t) m->channels;
+        frames -= (int64_t) taken;
+    }
+}
+
+float peak_of(peak_meter *m) {
+    size_t made = m->resampler ? PEAK_BLOCK : 0;
+    while (made > 0) {
+        soxr_error_t error = soxr_process(m->resampler, NULL, 0, NULL, m->between, PEAK_BLOCK, &made);
+        if (error) fail(HISS_ERROR_MEMORY, "cannot measure true peaks: %s", soxr_strerror(error));
+        meet(m, m->between, made);
+    }
+    return m->peak;
+}
+
 float true_peak(const audio *a) {
     scope_begin();
-    const int factor = a->rate < 96000 ? 4 : a->rate <= AUDIO_MAX_RATE / 2 ? 2 : 1;
-    const float between = audio_peak(audio_resample(a, a->rate * factor)), at = audio_peak(a);
+    peak_meter *m = peak_begin(a->channels, a->rate);
+    peak_put(m, a->samples, a->frames);
+    const float peak = peak_of(m);
     scope_end();
-    return between > at ? between : at;
+    return peak;
 }
