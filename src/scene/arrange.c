@@ -79,6 +79,12 @@ static void add_random(work *w) {
         add(w, w->start + (w->end - w->start) * draw(w->key, DRAW_ONLY, 0), 0);
 }
 
+/* Early or late; who comes after the scene's end is not heard. */
+static void add_jittered(work *w, double t, size_t index) {
+    t = fmax(0, t + w->l->jitter * (2 * draw(w->key, DRAW_SHIFT, index) - 1));
+    if (t < w->s->seconds) add(w, t, index);
+}
+
 static void add_moments(work *w) {
     const layer *l = w->l;
     for (size_t j = 0; j < l->at_count; j++) {
@@ -87,7 +93,7 @@ static void add_moments(work *w) {
             const double t = l->at[j] + r * l->every;
             const size_t index = (size_t) r * l->at_count + j;
             if (t >= w->end) break;
-            if (t >= w->start) add(w, fmax(0, t + l->jitter * (2 * draw(w->key, DRAW_SHIFT, index) - 1)), index);
+            if (t >= w->start) add_jittered(w, t, index);
             if (l->every <= 0) break;
         }
     }

@@ -20,8 +20,7 @@ static void check(const scene *s) {
     for (size_t i = 0; i < r.count; i++) {
         const cue *c = &r.cues[i];
         require(c->layer < s->layer_count && c->take >= 0 && c->take < s->layers[c->layer].takes);
-        /* Jitter may move an event past the end, by a minute at most. */
-        require(c->seconds >= 0 && c->seconds <= s->seconds + 60 && c->length >= 0 && c->length <= s->seconds);
+        require(c->seconds >= 0 && c->seconds < s->seconds && c->length >= 0 && c->length <= s->seconds);
         require(fabs(c->pan) <= 1 && c->distance >= 0 && c->distance <= 10000 && fabs(c->gain) <= 120);
         require(i == 0 || r.cues[i - 1].seconds <= c->seconds);
         if (i < 100) require(place_words(c->pan, c->distance));
