@@ -88,7 +88,7 @@ typedef struct {
 static void measure(void *context, const float *samples, int64_t frames) {
     measuring *m = context;
     loudness_put(m->loudness, samples, frames);
-    if (m->take) peak_put(m->peak, samples, frames);
+    if (m->take) true_peak_put(m->peak, samples, frames);
     if (m->take) m->take(m->context, samples, frames);
 }
 
@@ -138,13 +138,13 @@ rendering render(const scene *s, void (*begin)(void *context), take_frames take,
     m.fade_out = llround(fmin(s->fade_out, s->seconds / 2) * s->rate);
     find_gain(&m);
     begin(context);
-    measuring by = {loudness_begin(2, s->rate), peak_begin(2, s->rate), take, context};
+    measuring by = {loudness_begin(2, s->rate), true_peak_begin(2, s->rate), take, context};
     limiter *l = limiter_begin(2, s->rate, amplitude_of(s->peak));
     run_pass(&m, l, measure, &by, "mixing");
     done.gain = decibel(m.gain);
     done.loudness = loudness_of(by.loudness);
     done.range = loudness_range_of(by.loudness);
-    done.true_peak = decibel(peak_of(by.peak));
+    done.true_peak = decibel(true_peak_of(by.peak));
     done.limited = decibel(1 / limiter_lowest(l));
     return done;
 }

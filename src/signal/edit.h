@@ -42,10 +42,10 @@ double loudness_range_of(const loudness_meter *m);
 
 /* Largest absolute value between the samples too: at 4 times the rate, 2 times from 96 kHz. */
 float true_peak(const audio *a);
-/* The same of a sound that comes in parts; nothing may be put after peak_of. */
+/* The same of a sound that comes in parts; nothing may be put after true_peak_of. */
 typedef struct peak_meter peak_meter;
-peak_meter *peak_begin(int channels, int rate);
-void peak_put(peak_meter *m, const float *samples, int64_t frames);
-float peak_of(peak_meter *m);
+peak_meter *true_peak_begin(int channels, int rate);
+void true_peak_put(peak_meter *m, const float *samples, int64_t frames);
+float true_peak_of(peak_meter *m);
 
 #endif

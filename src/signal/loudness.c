@@ -199,7 +199,7 @@ struct peak_meter {
 
 static void delete_resampler(void *resampler) { soxr_delete(resampler); }
 
-peak_meter *peak_begin(int channels, int rate) {
+peak_meter *true_peak_begin(int channels, int rate) {
     peak_meter *m = NEW(peak_meter);
     const int factor = rate < 96000 ? 4 : rate <= AUDIO_MAX_RATE / 2 ? 2 : 1;
     *m = (peak_meter){.channels = channels, .factor = factor};
@@ -219,7 +219,7 @@ static void meet(peak_meter *m, const float *samples, size_t frames) {
     for (size_t i = 0; i < frames * (size_t) m->channels; i++) m->peak = fmaxf(m->peak, fabsf(samples[i]));
 }
 
-void peak_put(peak_meter *m, const float *samples, int64_t frames) {
+void true_peak_put(peak_meter *m, const float *samples, int64_t frames) {
     meet(m, samples, (size_t) frames);
     while (m->resampler && frames > 0) {
         size_t taken = 0, made = 0;
@@ -232,7 +232,7 @@ void peak_put(peak_meter *m, const float *samples, int64_t frames) {
     }
 }
 
-float peak_of(peak_meter *m) {
+float true_peak_of(peak_meter *m) {
     size_t made = m->resampler ? PEAK_BLOCK : 0;
     while (made > 0) {
         soxr_error_t error = soxr_process(m->resampler, NULL, 0, NULL, m->between, PEAK_BLOCK, &made);
@@ -244,9 +244,9 @@ float peak_of(peak_meter *m) {
 
 float true_peak(const audio *a) {
     scope_begin();
-    peak_meter *m = peak_begin(a->channels, a->rate);
-    peak_put(m, a->samples, a->frames);
-    const float peak = peak_of(m);
+    peak_meter *m = true_peak_begin(a->channels, a->rate);
+    true_peak_put(m, a->samples, a->frames);
+    const float peak = true_peak_of(m);
     scope_end();
     return peak;
 }
