@@ -270,15 +270,6 @@ static void test_json(void **state) {
     json_decref(result_of("convert $M/classes c.safetensors --json"));
 }
 
-static void write_text(const char *name, const char *text) {
-    char path[300];
-    snprintf(path, sizeof path, "%s/%s", work, name);
-    FILE *f = fopen(path, "wb");
-    assert_non_null(f);
-    fputs(text, f);
-    fclose(f);
-}
-
 static void test_scene(void **state) {
     (void) state;
     write_text("s.json", "{\"seconds\": 2, \"rate\": 22050, \"layers\": [\n"
