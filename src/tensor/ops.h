@@ -29,6 +29,7 @@ tensor *scale(const tensor *x, float factor, dtype out);
 tensor *relu(const tensor *x, dtype out);
 tensor *leaky_relu(const tensor *x, float slope, dtype out);
 tensor *silu(const tensor *x, dtype out);
+tensor *tanh_of(const tensor *x, dtype out);
 /* x Phi(x), and its form with tanh. (Hendrycks and Gimpel 2016) */
 tensor *gelu(const tensor *x, dtype out);
 tensor *gelu_tanh(const tensor *x, dtype out);

@@ -35,9 +35,11 @@ void add_token(tokenizer *t, added_token a);
 /* The kinds: each fills kind, encode, model, size, from a tokenizer.json (model: its "model") ... */
 void wordpiece_from_json(tokenizer *t, config document, config model);
 void unigram_from_json(tokenizer *t, config document, config model);
+void bpe_from_json(tokenizer *t, config document, config model);
 /* ... or from the files before that, with added tokens and the frame too. settings: tokenizer_config.json or {}. */
 void wordpiece_from_list(tokenizer *t, span lines, config settings);
 void unigram_from_sentencepiece(tokenizer *t, span file, config settings);
+void bpe_from_files(tokenizer *t, config pieces, span merges, config settings);
 
 /* A JSON object of pieces and ids, checked. */
 vocabulary *vocabulary_from_json(config pieces);

@@ -99,8 +99,8 @@ static void encode(const tokenizer *t, span text, token_list *to) {
     }
 }
 
-token_list tokenize(const tokenizer *t, const char *text, size_t most) {
-    size_t size = strnlen(text, TEXT_MOST + 1), around = (size_t) (t->before_count + t->after_count);
+token_list tokenize_bytes(const tokenizer *t, const char *text, size_t size, size_t most) {
+    size_t around = (size_t) (t->before_count + t->after_count);
     if (size > TEXT_MOST) fail(HISS_ERROR_ARGUMENT, "a text of more than %d bytes is no prompt", TEXT_MOST);
     token_list list = {0}, all = {0};
     scope *outer = scope_current();
@@ -115,6 +115,10 @@ token_list tokenize(const tokenizer *t, const char *text, size_t most) {
     scope_switch(inner);
     scope_end();
     return all;
+}
+
+token_list tokenize(const tokenizer *t, const char *text, size_t most) {
+    return tokenize_bytes(t, text, strnlen(text, TEXT_MOST + 1), most);
 }
 
 token_batch tokenize_all(const tokenizer *t, const char *const *texts, int64_t count, size_t most, int64_t width) {
@@ -207,6 +211,7 @@ static const struct {
 } KINDS[] = {
     {"WordPiece", "continuing_subword_prefix", wordpiece_from_json},
     {"Unigram", "unk_id", unigram_from_json},
+    {"BPE", "merges", bpe_from_json},
 };
 
 static void from_json(tokenizer *t, config document) {
@@ -229,9 +234,15 @@ static void from_json(tokenizer *t, config document) {
 
 static void read_json(tokenizer *t, span file, config settings) {
     config document = config_parse(file.data, file.size, t->path);
-    (void) settings;
-    if (!config_has(document, "model")) fail(HISS_ERROR_FORMAT, "%s is not a tokenizer.json: it has no model", t->path);
-    from_json(t, document);
+    if (config_has(document, "model")) {
+        from_json(t, document);
+        return;
+    }
+    char *merges = path_join(path_folder(t->path), "merges.txt");
+    if (!file_exists(merges))
+        fail(HISS_ERROR_FORMAT, "%s is neither a tokenizer.json nor a vocabulary with a merges.txt beside it", t->path);
+    bytes lines = file_read(merges, FILE_MOST);
+    bpe_from_files(t, document, (span){(const char *) lines.data, lines.size}, settings);
 }
 
 static const struct {
@@ -242,6 +253,7 @@ static const struct {
     {"tokenizer.json", ".json", read_json},
     {"vocab.txt", ".txt", wordpiece_from_list},
     {"spiece.model", ".model", unigram_from_sentencepiece},
+    {"vocab.json", ".json", read_json},
 };
 enum { FILE_KINDS = sizeof FILES / sizeof *FILES };
 
@@ -263,7 +275,7 @@ tokenizer *tokenizer_parse(const void *data, size_t size, const char *name) {
 static const char *find_in_folder(const char *folder) {
     for (int i = 0; i < FILE_KINDS; i++)
         if (file_exists(path_join(folder, FILES[i].file))) return path_join(folder, FILES[i].file);
-    fail(HISS_ERROR_FILE, "%s holds no tokenizer (tokenizer.json, vocab.txt or spiece.model)", folder);
+    fail(HISS_ERROR_FILE, "%s holds no tokenizer (tokenizer.json, vocab.txt, spiece.model or vocab.json)", folder);
 }
 
 tokenizer *tokenizer_open(const char *path) {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "models/bert.h"
+#include "models/clap_text.h"
 #include "models/t5.h"
 #include "parity.h"
 #include "systems/text_embed.h"
@@ -130,9 +130,78 @@ static void t5_encoder(parity_case *c) {
     parity_out(c, "buckets", buckets);
 }
 
+/* --- CLAP's text side --- */
+
+static void clap_encoder(parity_case *c) {
+    clap_text_config sizes = clap_text_config_read(parity_config(c));
+    store *s = parity_checkpoint(c);
+    clap_text_config_fit(&sizes, s);
+    binder *b = binder_load(s);
+    clap_text *net = clap_text_bind(&sizes, b);
+    binder_finish(b, false);
+    int64_t B, T;
+    int32_t *ids = ids_in(c, "input_ids", &B, &T);
+    tensor *mask = tensor_convert(parity_in(c, "attention_mask"), U8);
+    clap_text_trace trace;
+    parity_out(c, "normalized", clap_text_embed(net, ids, mask, B, T, &trace));
+    parity_out(c, "pooled", trace.pooled);
+    parity_out(c, "text_embeds", trace.embeds);
+    const tensor *expected = parity_expected(c, "last_hidden_state");
+    int64_t C = trace.states->shape[2], kept = expected->shape[2], step = kept < C ? 13 : 1;
+    tensor *states = tensor_zero(F32, SHAPE(B, T, kept));
+    for (int64_t r = 0; r < B * T; r++)
+        for (int64_t k = 0; k < kept && ((const uint8_t *) mask->data)[r]; k++)
+            f32(states)[r * kept + k] = f32(trace.states)[r * C + k * step];
+    parity_out(c, "last_hidden_state", states);
+}
+
+/* One of the texts holds a zero, as no C string does. */
+static token_list tokenize_json(const tokenizer *t, const json_t *text) {
+    return tokenize_bytes(t, json_string_value(text), json_string_length(text), 512);
+}
+
+/* Texts padded to `width`, or to the longest. */
+static void out_padded(parity_case *c, const tokenizer *t, config texts, int64_t width, const char *ids,
+                       const char *mask) {
+    int64_t n = (int64_t) config_count(texts);
+    token_list *lists = NEW_ARRAY(token_list, n);
+    for (int64_t i = 0; i < n; i++) {
+        lists[i] = tokenize_json(t, json_array_get(texts.value, (size_t) i));
+        if ((int64_t) lists[i].count > width) width = (int64_t) lists[i].count;
+    }
+    tensor *padded = tensor_new(I32, SHAPE(n, width)), *kept = tensor_zero(U8, SHAPE(n, width));
+    for (int64_t i = 0; i < n * width; i++) {
+        const token_list *list = &lists[i / width];
+        bool is_token = i % width < (int64_t) list->count;
+        ((int32_t *) padded->data)[i] = is_token ? list->ids[i % width] : tokenizer_pad(t);
+        ((uint8_t *) kept->data)[i] = is_token;
+    }
+    parity_out(c, ids, padded);
+    parity_out(c, mask, kept);
+}
+
+static void clap_tokenizer(parity_case *c) {
+    static const char *const FILES[] = {"tokenizer/tokenizer.json", "tokenizer/vocab.json"};
+    config strings = config_get(parity_info(c), "strings"), ids = config_get(parity_info(c), "ids");
+    for (int i = 0; i < 2; i++) {
+        tokenizer *t = tokenizer_open(parity_path(c, FILES[i]));
+        size_t wrong = 0;
+        for (size_t k = 0; k < config_count(strings); k++) {
+            token_list got = tokenize_json(t, json_array_get(strings.value, k));
+            const json_t *expected = json_array_get(ids.value, k);
+            bool same = got.count == json_array_size(expected);
+            for (size_t m = 0; same && m < got.count; m++)
+                same = json_integer_value(json_array_get(expected, m)) == got.ids[m];
+            wrong += !same;
+        }
+        parity_figure(c, FILES[i], (double) wrong, 0);
+        out_padded(c, t, strings, 512, "padded", "mask");
+        out_padded(c, t, config_get(parity_info(c), "batch"), 0, "longest", "longest_mask");
+    }
+}
+
 const parity_row PARITY_TEXT[] = {
-    {"minilm", NULL, minilm},
-    {"t5", "tokenizer", t5_tokenizer},
-    {"t5", NULL, t5_encoder},
-    {0},
+    {"minilm", NULL, minilm},          {"t5", "tokenizer", t5_tokenizer},
+    {"t5", NULL, t5_encoder},          {"clap_text", "tokenizer", clap_tokenizer},
+    {"clap_text", NULL, clap_encoder}, {0},
 };
