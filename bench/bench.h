@@ -4,11 +4,10 @@
 
 #include "tensor/tape.h"
 
-/* Runs body once, unmeasured: primitives, packed weights and pages are then there. */
-void warm_up(void (*body)(void *context), void *context);
-/* Runs body `repeat` times and prints a row. gflop: of one run. */
+/* Runs body once unmeasured (primitives, packed weights and pages are then there), then `repeat` times, and prints a row.
+ * gflop: of one run. */
 void measure(const char *work, double gflop, void (*body)(void *context), void *context);
-/* The same with a single run, for long works. */
+/* A single run, the first, for long works. */
 void measure_once(const char *work, double gflop, void (*body)(void *context), void *context);
 
 /* Standard normals times `deviation`, the same every time. */

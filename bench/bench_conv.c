@@ -73,7 +73,6 @@ static void bench_shape(const shape_1d *s, dtype type) {
         void (*body)(void *);
     } works[] = {{"", forward}, {", dx", backward_data}, {", dw", backward_weights}};
     for (size_t i = 0; i < sizeof works / sizeof *works; i++) {
-        warm_up(works[i].body, &o);
         measure(format("%lld -> %lld k%d d%d, %lld rows%s", (long long) s->in, (long long) s->out, s->kernel,
                        s->dilation, (long long) s->time, works[i].suffix),
                 gflop, works[i].body, &o);

@@ -1,11 +1,14 @@
 /* DiffWave computes its layers in tiles of rows, and in training computes them again for their gradients: predictions and
- * gradients must be those of whole layers, written down here once more. */
+ * gradients must be those of whole layers, written down here once more. WaveGrad's stages go in tiles where nothing is
+ * recorded. Long sounds go in time windows. In f32 all of that changes no bit. */
 #include "test.h"
 
 #include <math.h>
 
 #include "base/random.h"
 #include "models/diffwave.h"
+#include "models/wavegrad.h"
+#include "systems/rows.h"
 #include "tensor/ops.h"
 
 static tensor *noise(shape s, uint64_t stream) {
@@ -122,8 +125,100 @@ static void test_tiles_bf16(void **state) {
     precision_set(PRECISION_AUTO);
 }
 
+/* --- WaveGrad --- */
+
+static wavegrad *small_wavegrad(params **p) {
+    wavegrad_config c = wavegrad_default();
+    c.mels = 6;
+    c.first = 10;
+    for (int i = 0; i < WAVEGRAD_STAGES; i++) c.down[i] = 4 + 2 * i, c.up[i] = 14 - 2 * i;
+    binder *b = binder_new((random_key){1, 1});
+    wavegrad *net = wavegrad_bind(&c, b);
+    *p = binder_finish(b, true);
+    return net;
+}
+
+static void check_stages(int64_t B, int64_t F) {
+    scope_begin();
+    params *p;
+    wavegrad *net = small_wavegrad(&p);
+    tensor *audio = noise(SHAPE(B, 300 * F), 1), *mel = noise(SHAPE(B, F, 6), 2);
+    const float level[] = {0.3f, 0.9f};
+    const tensor *tiled = wavegrad_forward(net, audio, mel, level, NULL);
+    wavegrad_trace trace;
+    const tensor *whole = wavegrad_forward(net, audio, mel, level, &trace);
+    expect_same("WaveGrad", f32(tiled), f32(whole), count(whole), operands() == F32 ? 0 : 1e-2);
+    scope_end();
+}
+
+static void test_stages(void **state) {
+    (void) state;
+    check_stages(2, 1);
+    check_stages(1, 7);
+    check_stages(2, 11);
+}
+
+static void test_stages_bf16(void **state) {
+    (void) state;
+    precision_set(PRECISION_BF16);
+    check_stages(2, 5);
+    precision_set(PRECISION_AUTO);
+}
+
+/* --- windows --- */
+
+/* F frames at once and in windows of three: the halo must be wide enough. */
+static void check_windows(model m, int64_t F) {
+    tensor *audio = noise(SHAPE(2, F * m.hop), 1), *mel = noise(SHAPE(2, F, m.mels), 2);
+    condition c = {.m = &m, .mel = mel, .guidance = 1};
+    m.window = F * m.hop;
+    const tensor *whole = predict_noise(&c, audio, 0.4);
+    m.window = 3 * m.hop;
+    assert_true(F > 3 + 2 * (m.halo + m.hop - 1) / m.hop);
+    const tensor *parts = predict_noise(&c, audio, 0.4);
+    expect_same("windows", f32(parts), f32(whole), count(whole), operands() == F32 ? 0 : 1e-2);
+}
+
+static void test_windows_wavegrad(void **state) {
+    (void) state;
+    scope_begin();
+    params *p;
+    wavegrad *net = small_wavegrad(&p);
+    check_windows(
+        (model){.system = &SYSTEM_WAVEGRAD, .network = net, .hop = 300, .halo = wavegrad_halo(net), .mels = 6}, 40);
+    scope_end();
+}
+
+static void test_windows_diffwave(void **state) {
+    (void) state;
+    scope_begin();
+    static double betas[50];
+    for (int i = 0; i < 50; i++) betas[i] = 1e-4 + 0.001 * i;
+    diffwave_config c = {.layers = 9, .channels = 8, .cycle = 5, .embedding = 16, .mels = 5, .steps = 50};
+    binder *b = binder_new((random_key){1, 1});
+    diffwave *net = diffwave_bind(&c, b);
+    params *p = binder_finish(b, true);
+    param *last = params_find(p, "output_projection.weight");
+    random_normal((random_key){3, 9}, 0, f32(last->value), (size_t) count(last->value));
+    param_changed(last);
+    check_windows((model){.system = &SYSTEM_DIFFWAVE,
+                          .network = net,
+                          .hop = DIFFWAVE_HOP,
+                          .halo = diffwave_halo(net),
+                          .mels = 5,
+                          .betas = betas,
+                          .beta_count = 50},
+                  21);
+    scope_end();
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tiles), cmocka_unit_test(test_tiles_bf16)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tiles),
+                                       cmocka_unit_test(test_tiles_bf16),
+                                       cmocka_unit_test(test_stages),
+                                       cmocka_unit_test(test_stages_bf16),
+                                       cmocka_unit_test(test_windows_wavegrad),
+                                       cmocka_unit_test(test_windows_diffwave)};
     scope_begin();
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     scope_end();

@@ -6,32 +6,22 @@
 
 #include <math.h>
 
-#include "nn/layers.h"
+#include "models/wavegrad_stage.h"
 
 enum { STAGES = WAVEGRAD_STAGES };
-static const float SLOPE = 0.2f;
+static const float SLOPE = WAVEGRAD_SLOPE;
 
 typedef struct {
     affine residual, conv[3];
     int factor;
 } down_block;
 
-typedef struct {
-    affine input, output;
-} film_block;
-
-typedef struct {
-    affine residual, conv[4];
-    int factor;
-    const int *dilations;
-} up_block;
-
 struct wavegrad {
     wavegrad_config sizes;
     affine down_first, mel_first, last;
     down_block down[STAGES]; /* from 1 on */
-    film_block film[STAGES];
-    up_block up[STAGES];
+    wavegrad_film film[STAGES];
+    wavegrad_up up[STAGES];
 };
 
 /* --- configuration --- */
@@ -133,7 +123,7 @@ static void bind_down(wavegrad *net, const wavegrad_config *c, binder *b) {
     }
 }
 
-static void bind_up(up_block *u, int i, const wavegrad_config *c, binder *b) {
+static void bind_up(wavegrad_up *u, int i, const wavegrad_config *c, binder *b) {
     int64_t in = i ? c->up[i - 1] : c->first, out = c->up[i];
     u->factor = c->up_factors[i];
     bind_push(b, "upsample.%d", i);
@@ -173,11 +163,11 @@ int64_t wavegrad_hop(const wavegrad_config *c) {
 
 int64_t wavegrad_halo(const wavegrad *net) {
     const wavegrad_config *c = &net->sizes;
-    int64_t hop = wavegrad_hop(c), rate = hop, up = hop + 1; /* samples a row; first_conv and last_conv */
+    /* Samples a row; first_conv, last_conv, and the part of a frame by which a repeated row begins before. */
+    int64_t hop = wavegrad_hop(c), rate = hop, up = hop + 1 + hop - 1;
     for (int i = 0; i < STAGES; i++) {
         rate /= c->up_factors[i];
         for (int k = 0; k < 4; k++) up += rate * c->dilations[i][k];
-        up += hop; /* repetition starts at row borders: a part of a row more */
     }
     int64_t down = 2; /* the kernel of 5 */
     rate = 1;
@@ -191,19 +181,6 @@ int64_t wavegrad_halo(const wavegrad *net) {
 
 /* --- forward --- */
 
-/* sin(level f_k), then cos; f_k = 10000^(-k / half): [B, C]. */
-static tensor *encode_level(const float *level, int64_t B, int64_t C) {
-    int64_t half = C / 2;
-    tensor *e = tensor_zero(F32, SHAPE(B, C));
-    for (int64_t b = 0; b < B; b++)
-        for (int64_t k = 0; k < half; k++) {
-            double angle = (double) level[b] * exp(-log(1e4) * (double) k / (double) half);
-            f32(e)[b * C + k] = (float) sin(angle);
-            f32(e)[b * C + half + k] = (float) cos(angle);
-        }
-    return e;
-}
-
 /* x [B, T, C] -> [B, T / factor, C']. */
 static tensor *down_forward(const down_block *d, const tensor *x) {
     dtype op = operands();
@@ -214,28 +191,6 @@ static tensor *down_forward(const down_block *d, const tensor *x) {
         if (k < 2) main = leaky_relu(main, SLOPE, op);
     }
     return add(main, apply_conv(d->residual, picked, 1, F32), F32);
-}
-
-/* x [B, T, C] -> shift and gain [B, T, 2 C of the upsampling stage]. */
-static tensor *film_forward(const film_block *f, const tensor *x, const float *level, tensor **encoding) {
-    dtype op = operands();
-    tensor *e = encode_level(level, x->shape[0], x->shape[2]);
-    if (encoding) *encoding = e;
-    tensor *y = leaky_relu(apply_conv(f->input, x, 1, F32), SLOPE, F32);
-    return apply_conv(f->output, add_rows(y, e, op), 1, op);
-}
-
-/* x [B, T, C] and its FiLM f [B, T factor, 2 C'] -> [B, T factor, C']. */
-static tensor *up_forward(const up_block *u, const tensor *x, const tensor *f) {
-    dtype op = operands();
-    const int *dilation = u->dilations;
-    tensor *a = repeat_time(apply_conv(u->residual, x, 1, F32), u->factor, 1.0f, F32);
-    tensor *b = apply_conv(u->conv[0], repeat_time(x, u->factor, SLOPE, op), dilation[0], op);
-    b = apply_conv(u->conv[1], film(b, f, SLOPE, op), dilation[1], F32);
-    tensor *y = add(a, b, F32);
-    tensor *c = apply_conv(u->conv[2], film(y, f, SLOPE, op), dilation[2], op);
-    c = apply_conv(u->conv[3], film(c, f, SLOPE, op), dilation[3], F32);
-    return add(y, c, F32);
 }
 
 /* Ends a stage's scope; a trace needs everything that was computed. */
@@ -261,12 +216,15 @@ tensor *wavegrad_forward(const wavegrad *net, const tensor *audio, const tensor 
         int level_of = STAGES - 1 - i;
         tensor *before = x;
         scope_begin();
-        tensor *f =
-            film_forward(&net->film[level_of], down[level_of], level, trace && i == 0 ? &trace->encoding : NULL);
-        x = up_forward(&net->up[i], x, f);
-        if (trace) trace->down[level_of] = down[level_of], trace->film[level_of] = f, trace->up[i] = x;
+        tensor *e = wavegrad_encode(level, B, down[level_of]->shape[2]);
+        if (recording() || trace) {
+            tensor *f = wavegrad_film_forward(&net->film[level_of], down[level_of], e);
+            x = wavegrad_up_forward(&net->up[i], x, f);
+            if (trace) trace->down[level_of] = down[level_of], trace->film[level_of] = f, trace->up[i] = x;
+            if (trace && i == 0) trace->encoding = e;
+        } else x = wavegrad_up_tiles(&net->up[i], &net->film[level_of], x, down[level_of], e);
         x = finish(x, trace);
-        if (!trace) tensor_release(before);
+        if (!trace) tensor_release(before), tensor_release(down[level_of]);
     }
     tensor *noise = apply_conv(net->last, x, 1, F32); /* [B, T, 1] */
     noise->rank = 2;

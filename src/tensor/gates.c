@@ -28,7 +28,7 @@ CLONES static void gate_kernel(const float *const *in, float *out, int64_t first
     }
 }
 
-/* in: a, b or NULL, gradient of the result -> gradient of a (and of b). */
+/* in: a, b or NULL, gradient of the result -> gradient of a, and of b. */
 CLONES static void gate_slope(const float *const *in, float *out, int64_t first, int64_t n, const void *context) {
     int64_t C = *(const int64_t *) context;
     (void) first;
@@ -36,21 +36,39 @@ CLONES static void gate_slope(const float *const *in, float *out, int64_t first,
         const float *restrict a = in[0] + r * 2 * C, *restrict b = in[1] ? in[1] + r * 2 * C : NULL;
         const float *restrict g = in[2] + r * C;
         float *restrict d = out + r * 2 * C;
+        if (b)
+            for (int64_t i = 0; i < 2 * C; i++) d[i] = a[i] + b[i];
+        else
+            for (int64_t i = 0; i < 2 * C; i++) d[i] = a[i];
         for (int64_t i = 0; i < C; i++) {
-            float s = fast_sigmoid(b ? a[i] + b[i] : a[i]), t = fast_tanh(b ? a[C + i] + b[C + i] : a[C + i]);
+            float s = fast_sigmoid(d[i]), t = fast_tanh(d[C + i]);
             d[i] = g[i] * t * s * (1.0f - s);
             d[C + i] = g[i] * s * (1.0f - t * t);
         }
     }
 }
 
+CLONES static void copy_kernel(const float *const *in, float *restrict out, int64_t first, int64_t n,
+                               const void *context) {
+    int64_t width = 2 * *(const int64_t *) context;
+    const float *restrict x = in[0];
+    (void) first;
+    for (int64_t i = 0; i < n * width; i++) out[i] = x[i];
+}
+
+/* a and b have the same gradient: it is computed once where one of them takes it whole. */
 static void gate_backward(node *n) {
     int64_t C = width_of(n->out);
     rows in[3] = {rows_of(n->in[0]), rows_of(n->in[1]), rows_of_gradient(n->grad, n->out)};
+    const float *made = NULL;
     for (int i = 0; i < 2; i++) {
         bool more;
         float *d = gradient_sink(n->in[i], &more);
-        if (d) map_rows(row_count(n->out), rows_of_gradient(d, n->in[i]), more, in, 3, gate_slope, &C);
+        if (!d) continue;
+        rows to = rows_of_gradient(d, n->in[i]), from = {(void *) made, F32, 2 * C};
+        if (made) map_rows(row_count(n->out), to, more, &from, 1, copy_kernel, &C);
+        else map_rows(row_count(n->out), to, more, in, 3, gate_slope, &C);
+        if (!more) made = d;
     }
 }
 
