@@ -25,6 +25,7 @@ static tensor *call_gated_add(tensor **in) { return gated_add(in[0], in[1], in[2
 static tensor *call_plain_add(tensor **in) { return gated_add(in[0], in[1], NULL); }
 static tensor *call_scale(tensor **in) { return scale_channels(in[0], in[1], F32); }
 static tensor *call_multiply(tensor **in) { return multiply(in[0], in[1], F32); }
+static tensor *call_columns(tensor **in) { return linear_columns(in[0], in[1], in[2]); }
 static tensor *call_tanh(tensor **in) { return tanh_of(in[0], F32); }
 static tensor *call_gelu(tensor **in) { return gelu(in[0], F32); }
 static tensor *call_gelu_tanh(tensor **in) { return gelu_tanh(in[0], F32); }
@@ -76,6 +77,7 @@ static const operation operations[] = {
     {"gated_add without gate", {{3, {2, 7, 5}}, {3, {2, 7, 5}}}, 2, call_plain_add},
     {"scale_channels", {{3, {2, 7, 5}}, {1, {5}}}, 2, call_scale},
     {"multiply", {{3, {2, 7, 5}}, {3, {2, 7, 5}}}, 2, call_multiply},
+    {"linear_columns", {{3, {2, 7, 5}}, {2, {5, 3}}, {1, {3}}}, 3, call_columns},
     {"tanh_of", {{3, {2, 7, 5}}}, 1, call_tanh},
     {"gelu", {{3, {2, 7, 5}}}, 1, call_gelu},
     {"gelu_tanh", {{3, {2, 7, 5}}}, 1, call_gelu_tanh},

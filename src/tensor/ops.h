@@ -20,6 +20,8 @@ tensor *conv1d(const tensor *x, const tensor *w, const tensor *b, conv1d_options
 tensor *conv1d_same(const tensor *x, const tensor *w, const tensor *b, int dilation, dtype out);
 /* x [..., N], w [M, N], b [M] or NULL -> [..., M], F32. */
 tensor *linear(const tensor *x, const tensor *w, const tensor *b);
+/* The same with w [N, M] (linear_columns.c). */
+tensor *linear_columns(const tensor *x, const tensor *w, const tensor *b);
 
 /* --- elementwise (elementwise.c) --- */
 

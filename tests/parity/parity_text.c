@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "models/clap_text.h"
+#include "models/gpt2.h"
 #include "models/t5.h"
 #include "parity.h"
 #include "systems/text_embed.h"
@@ -200,8 +201,26 @@ static void clap_tokenizer(parity_case *c) {
     }
 }
 
+/* --- GPT-2 --- */
+
+static void gpt2_case(parity_case *c) {
+    gpt2_config sizes = gpt2_config_read(parity_config(c));
+    store *s = parity_checkpoint(c);
+    gpt2_config_fit(&sizes, s);
+    binder *b = binder_load(s);
+    gpt2 *net = gpt2_bind(&sizes, b);
+    binder_finish(b, false);
+    tensor *x = parity_in_f32(c, "inputs_embeds"), *mask = tensor_convert(parity_in(c, "attention_mask"), U8);
+    if (parity_has_out(c, "last_hidden_state")) parity_out(c, "last_hidden_state", gpt2_forward(net, x, mask));
+    if (parity_has_out(c, "generated")) parity_out(c, "generated", gpt2_generate(net, x, mask, 8));
+}
+
 const parity_row PARITY_TEXT[] = {
-    {"minilm", NULL, minilm},          {"t5", "tokenizer", t5_tokenizer},
-    {"t5", NULL, t5_encoder},          {"clap_text", "tokenizer", clap_tokenizer},
-    {"clap_text", NULL, clap_encoder}, {0},
+    {"minilm", NULL, minilm},
+    {"t5", "tokenizer", t5_tokenizer},
+    {"t5", NULL, t5_encoder},
+    {"clap_text", "tokenizer", clap_tokenizer},
+    {"clap_text", NULL, clap_encoder},
+    {"gpt2", NULL, gpt2_case},
+    {0},
 };
