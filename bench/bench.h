@@ -20,6 +20,7 @@ void bench_diffwave(void);
 void bench_diffwave_train(void);
 void bench_wave_unet_train(void);
 void bench_wavegrad(void);
+void bench_vocoder(void);
 void bench_memory(void);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "bench.h"
 #include "models/diffwave.h"
+#include "models/vocoder.h"
 #include "models/wave_unet.h"
 #include "models/wavegrad.h"
 #include "systems/rows.h"
@@ -118,6 +119,37 @@ void bench_memory(void) {
     scope_begin();
     j = wavegrad_job();
     measure_memory("wavegrad", &j, WAVEGRAD_GFLOP);
+    scope_end();
+}
+
+/* --- the vocoder: network, phases and re-gains --- */
+
+static void sing(void *context) {
+    const job *j = context;
+    const int64_t F = j->mel->shape[1];
+    float *samples = NEW_ARRAY(float, F * j->m.hop);
+    j->m.system->sing(&j->m, 1, tensor_wrap(F32, SHAPE(F, j->m.mels), j->mel->data), samples);
+}
+
+void bench_vocoder(void) {
+    static const double GFLOP = 0.76; /* of the network, per second of sound */
+    enum { SECONDS = 20 };
+    scope_begin();
+    const config settings = config_parse("{}", 2, "bench");
+    const vocoder_config c = vocoder_config_read(settings);
+    const mel_front front = vocoder_front();
+    binder *b = binder_new((random_key){1, 4});
+    job j = {.m = {.system = &SYSTEM_VOCODER,
+                   .settings = settings,
+                   .network = vocoder_bind(&c, b),
+                   .parameters = binder_finish(b, true),
+                   .hop = front.stft.hop,
+                   .mels = front.bands}};
+    const int64_t samples = (int64_t) SECONDS * front.rate / j.m.hop * j.m.hop;
+    const float *sound = random_floats(samples, 0.1f);
+    tensor *mel = mel_compute(&front, sound, samples); /* of noise: as many bins matter as can */
+    j.mel = tensor_wrap(F32, SHAPE(1, mel->shape[0], mel->shape[1]), mel->data);
+    measure("vocoder 20 s", GFLOP * SECONDS, sing, &j);
     scope_end();
 }
 

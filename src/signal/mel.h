@@ -39,6 +39,7 @@ typedef struct {
     bool unit_window;  /* magnitudes over sqrt(sum of window^2) */
     float inside_root; /* added to re^2 + im^2 */
     mel_log log;
+    bool mixed; /* reads the mean of all channels, else the first one, as the originals do */
 } mel_front;
 
 /* "diffwave", "wavegrad", "wavegrad-24k", "hifigan" (LJ Speech, universal), "hiss" (hiss's own models: BigVGAN v2's at

@@ -15,11 +15,22 @@ static const double HANN_GAMMA = 0.25645; /* over M^2 */
 static const float RANGE = 11.512925f;    /* ln 1e5: below the loudest bin, phases are random */
 static const float SILENCE = -1e30f;
 
-/* A place of the heap: bins of the frame before are 0 .. K - 1, those of this frame K .. 2 K - 1. */
-typedef struct {
-    float level;
-    int32_t place;
-} entry;
+/* What waits in the heap, as one number that orders it: the louder level, then the lower bin, then the frame before. High 32
+ * bits: the level's bits, turned so that they order like the levels; low ones: less than 2^32 by 2 bin + (0 of the frame
+ * before, 1 of this one). */
+typedef uint64_t entry;
+
+static inline entry make_entry(float level, int32_t bin, bool now) {
+    union {
+        float value;
+        uint32_t bits;
+    } u = {level};
+    const uint32_t order = u.bits & 0x80000000u ? ~u.bits : u.bits | 0x80000000u;
+    return (uint64_t) order << 32 | (UINT32_MAX - (2 * (uint32_t) bin + now));
+}
+
+static inline int32_t bin_of(entry e) { return (int32_t) ((UINT32_MAX - (uint32_t) e) / 2); }
+static inline bool is_now(entry e) { return (UINT32_MAX - (uint32_t) e) % 2; }
 
 struct phase_integrator {
     int K;
@@ -56,37 +67,28 @@ phase_integrator *phase_integrator_new(int n_fft, int hop, random_key key) {
     return p;
 }
 
-/* --- the heap: the loudest first, then the lowest bin, then the frame before --- */
+/* --- the heap: a binary one, the greatest entry first --- */
 
-static inline bool goes_first(entry a, entry b, int K) {
-    if (a.level != b.level) return a.level > b.level;
-    const int32_t bin_a = a.place % K, bin_b = b.place % K;
-    return bin_a != bin_b ? bin_a < bin_b : a.place < b.place;
+static void push(phase_integrator *p, entry e) {
+    entry *heap = p->heap;
+    int at = p->size++;
+    for (int parent; at > 0 && e > heap[parent = (at - 1) / 2]; at = parent) heap[at] = heap[parent];
+    heap[at] = e;
 }
 
-static void sift_down(phase_integrator *p, int at) {
-    entry *heap = p->heap, moved = heap[at];
-    for (int child; (child = 2 * at + 1) < p->size; at = child) {
-        if (child + 1 < p->size && goes_first(heap[child + 1], heap[child], p->K)) child++;
-        if (!goes_first(heap[child], moved, p->K)) break;
+/* The hole of the greatest sinks to a leaf, and the last entry rises from there: fewer comparisons than the other way. */
+static entry pop(phase_integrator *p) {
+    entry *heap = p->heap;
+    const entry first = heap[0], last = heap[--p->size];
+    const int size = p->size;
+    int at = 0;
+    for (int child; (child = 2 * at + 1) < size; at = child) {
+        child += child + 1 < size && heap[child + 1] > heap[child];
         heap[at] = heap[child];
     }
-    heap[at] = moved;
-}
-
-static void push(phase_integrator *p, float level, int32_t place) {
-    const entry e = {level, place};
-    int at = p->size++;
-    for (int parent; at > 0 && goes_first(e, p->heap[parent = (at - 1) / 2], p->K); at = parent)
-        p->heap[at] = p->heap[parent];
-    p->heap[at] = e;
-}
-
-static int32_t pop(phase_integrator *p) {
-    const int32_t place = p->heap[0].place;
-    p->heap[0] = p->heap[--p->size];
-    if (p->size) sift_down(p, 0);
-    return place;
+    for (int parent; at > 0 && last > heap[parent = (at - 1) / 2]; at = parent) heap[at] = heap[parent];
+    heap[at] = last;
+    return first;
 }
 
 /* --- a frame --- */
@@ -125,7 +127,7 @@ static int choose_bins(phase_integrator *p) {
 static void settle(phase_integrator *p, int k, float phase) {
     p->phase[1][k] = phase;
     p->waiting[k] = false;
-    push(p, p->level[1][k], p->K + k);
+    push(p, make_entry(p->level[1][k], k, true));
 }
 
 static void spread(phase_integrator *p, int k, int to) {
@@ -135,14 +137,14 @@ static void spread(phase_integrator *p, int k, int to) {
 }
 
 static void integrate(phase_integrator *p) {
-    const int K = p->K;
     while (p->size) {
-        const int32_t place = pop(p);
-        if (place >= K) {
-            spread(p, place - K, place - K + 1);
-            spread(p, place - K, place - K - 1);
-        } else if (p->waiting[place]) {
-            settle(p, place, p->phase[0][place] + 0.5f * (p->along_time[0][place] + p->along_time[1][place]));
+        const entry e = pop(p);
+        const int k = bin_of(e);
+        if (is_now(e)) {
+            spread(p, k, k + 1);
+            spread(p, k, k - 1);
+        } else if (p->waiting[k]) {
+            settle(p, k, p->phase[0][k] + 0.5f * (p->along_time[0][k] + p->along_time[1][k]));
         }
     }
 }
@@ -163,7 +165,7 @@ void phase_next(phase_integrator *p, const float *log_magnitude, const float *af
         if (p->waiting[loudest]) settle(p, loudest, random_phase(p, loudest));
     } else {
         for (int k = 0; k < K; k++)
-            if (p->waiting[k]) push(p, p->level[0][k], k);
+            if (p->waiting[k]) push(p, make_entry(p->level[0][k], k, false));
     }
     integrate(p);
     for (int k = 0; k < K; k++) { /* what was not reached lies beyond a gap */

@@ -69,6 +69,10 @@ audio *vocode_mel(const model *m, const sound_request *r, const tensor *mel) {
     scope_begin();
     if (m->system->sing) {
         m->system->sing(m, r->seed, mel, result->samples);
+        for (int64_t i = 0; i < result->frames; i++)
+            if (!isfinite(result->samples[i]))
+                fail(HISS_ERROR_FORMAT, "%s: the network gave values that are not numbers: are its weights damaged?",
+                     m->path);
         scope_end();
         return result;
     }
@@ -96,8 +100,9 @@ mel_front model_front(const model *m) {
 }
 
 tensor *mel_of(const mel_front *f, const audio *sound) {
-    if (sound->channels > 1) warn("%d channels: the first one is used, as in the original", sound->channels);
-    audio *mono = audio_channel(sound, 0);
+    if (sound->channels > 1 && !f->mixed)
+        warn("%d channels: the first one is used, as in the original", sound->channels);
+    audio *mono = f->mixed ? audio_mix_down(sound) : audio_channel(sound, 0);
     if (mono->rate != f->rate) {
         warn("resampled from %d Hz to the model's %d Hz", mono->rate, f->rate);
         mono = audio_resample(mono, f->rate);

@@ -38,7 +38,7 @@ audio *vocode_mel(const model *m, const sound_request *r, const tensor *mel);
 
 /* The model's front end, with its rate and bands. */
 mel_front model_front(const model *m);
-/* Features [F, M] of a sound in the original's way: first channel, resampled to the front end's rate. */
+/* Features [F, M] of a sound in the original's way: first channel (hiss's own front end: the mean of all), resampled to the front end's rate. */
 tensor *mel_of(const mel_front *f, const audio *sound);
 /* Features saved by another program, .npy or safetensors: [F, M] from [F, M], [M, F] (the originals' layout; taken when
  * F = M) or with a leading 1. M 0: unknown, the file is [M, F]. Fails on other shapes and on NaN.
