@@ -151,9 +151,14 @@ static json_t *set_json(const judge_model *j, const set *s) {
 
 /* --- the picture --- */
 
-static const audio *nth_of_class(const judge_model *j, const set *s, int32_t label, int nth) {
+/* The nth of PICTURE_EACH sounds of a class, spread over all of them; NULL: there is none. */
+static const audio *sound_of_class(const judge_model *j, const set *s, int32_t label, int nth) {
+    int64_t all = 0, seen = 0;
+    for (int64_t i = 0; i < s->count; i++) all += s->items[i].label == label;
+    if (nth >= all) return NULL;
     for (int64_t i = 0; i < s->count; i++)
-        if (s->items[i].label == label && nth-- == 0) return judge_clip(j, audio_read(s->items[i].path));
+        if (s->items[i].label == label && seen++ == nth * all / PICTURE_EACH)
+            return judge_clip(j, audio_read(s->items[i].path));
     return NULL;
 }
 
@@ -169,7 +174,7 @@ static void draw(const char *path, const judge_model *j, const set *sets) {
         if (!shown->verdicts[k].count) continue;
         for (int i = 0; i < COLUMNS; i++)
             sounds[rows * COLUMNS + i] =
-                nth_of_class(j, &sets[i < PICTURE_EACH ? RECORDED : GENERATED], k, i % PICTURE_EACH);
+                sound_of_class(j, &sets[i < PICTURE_EACH ? RECORDED : GENERATED], k, i % PICTURE_EACH);
         names[rows++] = j->classes[k];
     }
     if (!rows) fail(HISS_ERROR_ARGUMENT, "--picture %s: no sound has a class the judge knows", path);

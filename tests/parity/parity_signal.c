@@ -5,6 +5,7 @@
 #include "parity.h"
 #include "signal/edit.h"
 #include "signal/mel.h"
+#include "signal/sinc.h"
 #include "signal/stft.h"
 
 /* [..., bins, frames, 2] of the case to and from [frames, bins, 2], scaled. */
@@ -98,7 +99,30 @@ static void run_loudness(parity_case *c) {
     }
 }
 
+static void run_resamplers(parity_case *c) {
+    static const struct {
+        const char *name;
+        const sinc_filter *filter;
+        int from, to;
+    } ROWS[] = {{"default_44100_16000", &SINC_TORCHAUDIO, 44100, 16000},
+                {"default_16000_48000", &SINC_TORCHAUDIO, 16000, 48000},
+                {"default_44100_32000", &SINC_TORCHAUDIO, 44100, 32000},
+                {"fadtk_44100_16000", &SINC_FADTK, 44100, 16000},
+                {"fadtk_22050_48000", &SINC_FADTK, 22050, 48000},
+                {"melody_44100_32000", &SINC_MELODY, 44100, 32000},
+                {"julius_44100_32000", &SINC_JULIUS, 44100, 32000},
+                {"julius_16000_24000", &SINC_JULIUS, 16000, 24000}};
+    const tensor *x = parity_in_f32(c, "x");
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        audio *a = audio_new(count(x), 1, ROWS[i].from);
+        for (int64_t k = 0; k < count(x); k++) a->samples[k] = f32(x)[k] / 32768;
+        const audio *b = sinc_resample(a, ROWS[i].to, ROWS[i].filter);
+        parity_out(c, ROWS[i].name, tensor_wrap(F32, SHAPE(b->frames), b->samples));
+    }
+}
+
 const parity_row PARITY_SIGNAL[] = {{"signal", "STFT", run_stft},
                                     {"signal", "loudness and peaks", run_loudness},
+                                    {"signal", "resampling by formula", run_resamplers},
                                     {"bigvgan", "mel", run_bigvgan_mel},
                                     {0}};
