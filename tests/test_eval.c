@@ -340,6 +340,9 @@ static void test_program_errors(void **state) {
     expect_said("--judge judge --data sounds nowhere", 1, "nowhere: no such folder");
     expect_said("--judge sounds made", 1, "holds no weights.safetensors");
     expect_said("--judge judge", 2, "--data");
+    expect_said("--reference sounds made --picture page.png", 2, "give --judge DIR");
+    expect_said("--judge judge made --features x.pt", 2, "give --reference PATH");
+    expect_said("--music made", 2, "neither captions nor names ask for a tempo");
     expect_said("--reference sounds", 2, "folder of generated sounds");
     expect_said("--reference sounds made --features judge/weights.safetensors", 1, "neither VGGish nor Cnn14");
 }

@@ -12,6 +12,10 @@ static void run(const arguments *a) {
     if (!text(a, OPT_JUDGE) && !text(a, OPT_REAL) && !flag(a, OPT_MUSIC))
         fail(HISS_ERROR_ARGUMENT, "hiss eval needs something to measure with: --judge DIR, --reference PATH or "
                                   "--music; see hiss eval --help");
+    if (text(a, OPT_PAGE) && !text(a, OPT_JUDGE))
+        fail(HISS_ERROR_ARGUMENT, "--picture shows the classes of a judge: give --judge DIR, too");
+    if (text(a, OPT_FEATURES) && !text(a, OPT_REAL))
+        fail(HISS_ERROR_ARGUMENT, "--features are for a comparison: give --reference PATH, too");
     if (text(a, OPT_JUDGE)) eval_with_judge(a, result);
     if (text(a, OPT_REAL)) eval_with_reference(a, result);
     if (flag(a, OPT_MUSIC)) eval_music(a, result);
