@@ -24,7 +24,7 @@ static const number_row SCENE_NUMBERS[] = {
     {"peak", offsetof(scene, peak), -1, -20, 0},
     {"fade_in", offsetof(scene, fade_in), 0.01, 0, 600},
     {"fade_out", offsetof(scene, fade_out), 0.5, 0, 600},
-    {"guidance", offsetof(scene, guidance), 1, 0, 100},
+    {"guidance", offsetof(scene, guidance), -1, 0, 100},
 };
 
 static const number_row LAYER_NUMBERS[] = {

@@ -45,7 +45,7 @@ typedef struct {
     double fade_in, fade_out; /* seconds */
     int64_t steps;            /* of the sampler; 0: its schedule's own */
     const char *sampler;      /* NULL: the model's own */
-    double guidance;
+    double guidance;          /* below 0: the model's own */
     layer *layers;
     size_t layer_count;
 } scene;

@@ -77,7 +77,7 @@ static sound_request request_for(sources *all, const model *m, size_t i, int64_t
     r.seed = take_seed(s, i, take);
     r.steps = s->steps;
     r.sampler = s->sampler;
-    r.guidance = s->guidance;
+    if (s->guidance >= 0) r.guidance = s->guidance;
     r.class = class_of(m, &s->layers[i]);
     return r;
 }
