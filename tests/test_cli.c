@@ -140,7 +140,7 @@ static void test_usage_errors(void **state) {
     expect("", 2, "--help");
     expect("genrate", 2, "'generate'");
     expect("generate --sede 3", 2, "--seed");
-    expect("generate", 2, "--model");
+    expect("generate", 2, "--out");
     expect("generate --model $M/classes -o x/ --class snaer", 2, "'snare'");
     expect("generate --model $M/classes -o x/ --sampler dimm", 2, "'ddim'");
     expect("generate --model $M/classes -o x/ --schedule karas", 2, "'karras'");
@@ -151,7 +151,15 @@ static void test_usage_errors(void **state) {
     expect("generate --model $M/classes -o x/ --seconds -3", 2, "a number");
     expect("generate --model $M/classes -o sound.mp4", 2, ".wav");
     expect("generate --model $M/classes -o x/ --seed", 2, "needs a value");
-    expect("generate --model $M/classes -o x/ extra", 2, "one argument too many");
+    expect("generate --model $M/classes -o x/ rain extra", 2, "one argument too many");
+    expect("generate --model $M/classes -o x/ rain", 2, "cannot be asked for a prompt");
+    expect("generate --model $M/classes -o x/ --loop", 2, "cannot be asked for a loop");
+    expect("generate --model $M/classes -o x/ --guidance tekst=2", 2, "'text'");
+    expect("generate --model $M/classes -o x/ --guidance 2,mel=much", 2, "'much' is not a number");
+    expect("generate --model $M/classes -o x/ --inpaint 1-2", 2, "--init");
+    expect("generate --model $M/classes -o x/ --init tone.wav --inpaint 2-1", 2, "FROM-TO");
+    expect("generate --model $M/classes -o x/ --bars 2", 2, "--bpm");
+    expect("generate --model $M/classes -o x/ --bars 2 --bpm 90 -s 1", 2, "one of them");
     expect("generate --tensors", 2, "takes no --tensors");
     expect("generate --model $M/diffwave -o x/ --class snare", 2, "knows no classes");
     expect("generate --model $M/vocoder -o x/", 2, "hiss vocode");

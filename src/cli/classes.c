@@ -2,15 +2,21 @@
 #include "base/json.h"
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "systems/shipped.h"
 #include "systems/system.h"
 
 static void run(const arguments *a) {
-    const model *m = model_open(a->name_count ? a->names[0] : text(a, OPT_MODEL) ? text(a, OPT_MODEL) : "models/drums");
+    const char *named = a->name_count ? a->names[0] : text(a, OPT_MODEL);
+    const model *m = model_open(named ? named : shipped_model("sound"));
     json_t *result = json_make_object(), *list = json_array();
     json_object_set_new(result, "classes", list);
     for (int64_t i = 0; i < m->class_count; i++) {
         const char *name = m->classes ? m->classes[i] : format("%lld", (long long) i);
-        say(a, "%s", name);
+        const char **words;
+        size_t n = model_class_words(m, (int32_t) i, &words);
+        const char *line = name;
+        for (size_t k = 0; k < n; k++) line = format("%s%s%s", line, k ? ", " : "\t", words[k]);
+        say(a, "%s", line);
         json_array_append_new(list, json_string(name));
     }
     if (!m->class_count) warn("%s knows no classes", m->path);
@@ -26,7 +32,8 @@ const command COMMAND_CLASSES = {
     .names_most = 1,
     .takes = TAKES,
     .needs = {OPTS},
-    .notes = "Without a model: that of models/drums.",
+    .notes =
+        "Without a model: the sound model that comes with hiss. Behind a name stand other words that mean the class.",
     .examples = {{"by name", "hiss classes models/drums"},
                  {"for a script", "hiss classes --model models/drums --json"}},
     .run = run,

@@ -4,9 +4,11 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "cli/output.h"
 #include "signal/picture.h"
 #include "store/store.h"
+#include "systems/rough.h"
 
 const char *const SOUND_EXTENSIONS[] = {".wav", ".flac", ".ogg", ".aiff", NULL};
 
@@ -36,8 +38,87 @@ static const double *read_betas(const char *path, size_t *count) {
     return betas;
 }
 
+/* "2" for all, "text=3,mel=1" for one each; both. */
+static void read_guidance(const char *words, sound_request *r) {
+    size_t n, handles = REQUEST_HANDLES;
+    char **pieces = split(words, ',', &n);
+    for (size_t i = 0; i < n; i++) {
+        char *equals = strchr(pieces[i], '=');
+        double value, *to = &r->guidance;
+        if (equals) {
+            *equals = 0;
+            size_t h = 0;
+            while (h < handles && strcmp(pieces[i], REQUEST_HANDLE_NAMES[h])) h++;
+            if (h == handles)
+                fail(HISS_ERROR_ARGUMENT, "--guidance %s: no such handle: %s", pieces[i],
+                     suggest(pieces[i], REQUEST_HANDLE_NAMES, handles));
+            to = &r->handle_guidance[h];
+        }
+        const char *number_text = equals ? equals + 1 : pieces[i];
+        if (!parse_double(number_text, 0, 100, &value))
+            fail(HISS_ERROR_ARGUMENT, "--guidance: '%s' is not a number from 0 to 100", number_text);
+        *to = value;
+    }
+}
+
+/* "1-2.5,3-4": seconds. */
+static void read_spans(const char *words, sound_request *r) {
+    size_t n;
+    char **pieces = split(words, ',', &n);
+    time_span *spans = NEW_ARRAY(time_span, n);
+    for (size_t i = 0; i < n; i++) {
+        char *dash = strchr(pieces[i], '-');
+        if (dash) *dash++ = 0;
+        if (!dash || !parse_double(pieces[i], 0, 36000, &spans[i].from) ||
+            !parse_double(dash, 0, 36000, &spans[i].to) || !(spans[i].from < spans[i].to))
+            fail(HISS_ERROR_ARGUMENT, "--inpaint %s: give parts as FROM-TO in seconds, such as 0.5-1.25,3-4", words);
+    }
+    r->remake = spans;
+    r->remakes = n;
+}
+
+/* A sound that stays and is followed by a new part. */
+static void read_continued(const arguments *a, const model *m, sound_request *r) {
+    if (r->init) fail(HISS_ERROR_ARGUMENT, "--continue and --init: give one of them");
+    r->init = audio_read(text(a, OPT_CONTINUE));
+    double there = (double) r->init->frames / r->init->rate;
+    if (r->seconds == 0) r->seconds = there + (double) request_samples(m, r) / m->rate;
+    if (r->seconds <= there)
+        fail(HISS_ERROR_ARGUMENT, "--seconds %g: %s has %g s already; give the length of all", r->seconds,
+             text(a, OPT_CONTINUE), there);
+    time_span *rest = NEW(time_span);
+    *rest = (time_span){there, r->seconds + 1};
+    r->remake = rest;
+    r->remakes = 1;
+}
+
+/* The length of some bars. */
+static void read_bars(const arguments *a, sound_request *r) {
+    if (!a->given[OPT_BARS]) return;
+    if (!a->given[OPT_BPM]) fail(HISS_ERROR_ARGUMENT, "--bars needs --bpm: how many beats a minute");
+    if (a->given[OPT_SECONDS]) fail(HISS_ERROR_ARGUMENT, "--bars and --seconds: give one of them");
+    r->seconds = (double) integer(a, OPT_BARS, 1) * 4 * 60 / number(a, OPT_BPM, 120);
+}
+
+/* The files that a sound is to follow, and the length where they tell it. */
+static void read_guides(const arguments *a, const model *m, sound_request *r) {
+    const char *init = text(a, OPT_INIT), *reference = text(a, OPT_REFERENCE), *rough = text(a, OPT_ROUGH);
+    if (init) r->init = audio_read(init);
+    if (init) r->strength = number(a, OPT_STRENGTH, 0.5);
+    if (init && r->seconds == 0) r->seconds = (double) r->init->frames / r->init->rate;
+    if (text(a, OPT_INPAINT) && !init)
+        fail(HISS_ERROR_ARGUMENT, "--inpaint needs --init: the sound of which parts are made anew");
+    if (text(a, OPT_INPAINT)) read_spans(text(a, OPT_INPAINT), r);
+    if (text(a, OPT_CONTINUE)) read_continued(a, m, r);
+    if (reference) r->reference = audio_read(reference);
+    if (!rough) return;
+    r->mel_blur = number(a, OPT_ROUGH_BLUR, 0);
+    r->mel = rough_mel(rough, (double) request_samples(m, r) / m->rate);
+    if (r->seconds == 0 && !rough_has_no_length(rough)) r->seconds = (double) r->mel->shape[0] * 512 / m->rate;
+}
+
 sound_request request_of(const arguments *a, const model *m) {
-    sound_request r = sound_request_default();
+    sound_request r = sound_request_for(m);
     r.seconds = number(a, OPT_SECONDS, 0);
     r.seed = (uint64_t) integer(a, OPT_SEED, 0);
     r.torch_noise = text(a, OPT_SEED_LIKE) && !strcmp(text(a, OPT_SEED_LIKE), "torch");
@@ -48,7 +129,11 @@ sound_request request_of(const arguments *a, const model *m) {
     if (text(a, OPT_BETAS)) r.betas = read_betas(text(a, OPT_BETAS), &r.beta_count);
     r.eta = number(a, OPT_ETA, -1);
     r.class = model_class(m, text(a, OPT_CLASS));
-    r.guidance = number(a, OPT_GUIDANCE, 1);
+    if (text(a, OPT_GUIDANCE)) read_guidance(text(a, OPT_GUIDANCE), &r);
+    r.negative = text(a, OPT_NEGATIVE);
+    r.loop = a->given[OPT_LOOP];
+    read_bars(a, &r);
+    read_guides(a, m, &r);
     return r;
 }
 

@@ -5,12 +5,24 @@
 #include <string.h>
 
 #include "base/progress.h"
+#include "systems/latent.h"
 #include "systems/sample.h"
 
 enum { MOST_SAMPLES = 1 << 29 };
 static const double UNKNOWN_LENGTH_SECONDS = 5;
 
-sound_request sound_request_default(void) { return (sound_request){.count = 1, .eta = -1, .class = -1, .guidance = 1}; }
+const char *const REQUEST_HANDLE_NAMES[REQUEST_HANDLES + 1] = {"text", "class", "mel", "reference", NULL};
+
+sound_request sound_request_default(void) {
+    return (sound_request){
+        .count = 1, .eta = -1, .class = -1, .guidance = 1, .strength = 1, .handle_guidance = {NAN, NAN, NAN, NAN}};
+}
+
+sound_request sound_request_for(const model *m) {
+    sound_request r = sound_request_default();
+    if (m->system->latent) r.guidance = m->system->latent->guidance;
+    return r;
+}
 
 int64_t request_samples(const model *m, const sound_request *r) {
     double samples = r->seconds * m->rate;
@@ -26,7 +38,17 @@ static void check_common(const model *m, const sound_request *r) {
     if (r->count < 1) fail(HISS_ERROR_ARGUMENT, "count %lld: make at least one sound", (long long) r->count);
     if (r->class >= m->class_count)
         fail(HISS_ERROR_ARGUMENT, "class %d: %s has %lld", r->class, m->path, (long long) m->class_count);
-    if (r->guidance != 1 && !m->class_count) warn("%s knows no classes: guidance changes nothing", m->path);
+    const char *asked = r->prompt      ? "a prompt"
+                        : r->negative  ? "a negative prompt"
+                        : r->mel       ? "a rough mel"
+                        : r->reference ? "a reference"
+                        : r->init      ? "a sound to start from"
+                        : r->loop      ? "a loop"
+                                       : NULL;
+    if (asked && !m->system->latent)
+        fail(HISS_ERROR_ARGUMENT, "%s cannot be asked for %s: it is made from noise and a class alone", m->path, asked);
+    if (r->guidance != 1 && !m->class_count && !m->system->latent)
+        warn("%s knows no classes: guidance changes nothing", m->path);
 }
 
 void request_check(const model *m, const sound_request *r) {
@@ -44,8 +66,23 @@ static audio *sound_of(const tensor *x, int64_t samples, int rate) {
     return a;
 }
 
+static void generate_latent(const model *m, const sound_request *r, take_sound take, void *context) {
+    scope_begin();
+    const void *asked = m->system->latent->prepare(m, r, request_samples(m, r));
+    for (int64_t i = 0; i < r->count; i++) {
+        scope_begin();
+        take(context, i, latent_sound(m, r, asked, i));
+        scope_end();
+    }
+    scope_end();
+}
+
 void generate_sounds(const model *m, const sound_request *r, take_sound take, void *context) {
     request_check(m, r);
+    if (m->system->latent) {
+        generate_latent(m, r, take, context);
+        return;
+    }
     int64_t samples = request_samples(m, r), T = (samples + m->hop - 1) / m->hop * m->hop;
     condition c = {.m = m, .classes = r->class < 0 ? NULL : &r->class, .guidance = r->guidance};
     for (int64_t i = 0; i < r->count; i++) {

@@ -6,6 +6,14 @@
 #include "signal/mel.h"
 #include "systems/system.h"
 
+/* Seconds from .. to. */
+typedef struct {
+    double from, to;
+} time_span;
+
+/* What a sound can be asked for by. */
+enum { REQUEST_TEXT, REQUEST_CLASS, REQUEST_MEL, REQUEST_REFERENCE, REQUEST_HANDLES };
+
 /* Everything but the model that a sound depends on. */
 typedef struct {
     double seconds;   /* 0: as long as the model was trained on */
@@ -20,8 +28,24 @@ typedef struct {
     double eta;    /* below 0: the sampler's own */
     int32_t class; /* -1: any */
     double guidance;
+    /* Of models that follow them (latent.h): */
+    const char *prompt, *negative;           /* NULL: none */
+    const tensor *mel;                       /* [F, M], rough, as the model's front end gives it; NULL: none */
+    double mel_blur;                         /* patches and groups of bands it is smoothed over */
+    const audio *reference;                  /* a sound whose style is taken; NULL: none */
+    const audio *init;                       /* where the walk starts, or what is kept; NULL: noise */
+    double strength;                         /* how much of the way back to noise, 0 to 1 */
+    const time_span *remake;                 /* of init: these are made anew, the rest stays as it is */
+    size_t remakes;                          /* 0: all of it is walked back and made anew */
+    double handle_guidance[REQUEST_HANDLES]; /* of each handle; NAN: guidance */
+    bool loop;                               /* the end leads into the beginning */
 } sound_request;
+
+/* The handles, in the order of handle_guidance. */
+extern const char *const REQUEST_HANDLE_NAMES[REQUEST_HANDLES + 1];
 sound_request sound_request_default(void);
+/* The same with the model's own guidance. */
+sound_request sound_request_for(const model *m);
 
 /* Takes the i-th sound, which lives until it returns. */
 typedef void (*take_sound)(void *context, int64_t i, const audio *sound);

@@ -27,8 +27,7 @@ static void draw_seeded(void *context, float *z, int64_t n) {
 
 static void draw_torch(void *context, float *z, int64_t n) { torch_normal(context, z, (size_t) n); }
 
-/* That of sound i of a request. */
-static noise_source noise_of(const sound_request *r, int64_t i) {
+noise_source sound_noise(const sound_request *r, int64_t i) {
     uint64_t seed = r->seed + (uint64_t) i;
     if (r->torch_noise) {
         torch_random *g = NEW(torch_random);
@@ -165,7 +164,7 @@ tensor *sample(const condition *c, const sound_request *r, int64_t i, int64_t T)
     noise_law law = model_noise(c->m);
     levels l = r->betas ? levels_of_betas(r->betas, r->beta_count)
                         : schedule_make(&SCHEDULES[find("schedule", r->schedule, schedule_names())], &law, r->steps);
-    noise_source source = noise_of(r, i);
+    noise_source source = sound_noise(r, i);
     counter k = {i * l.steps, r->count * l.steps};
     sample_plan p = {r->sampler ? r->sampler : c->m->system->sampler, l, r->eta, source, report, &k};
     tensor *x = tensor_new(F32, SHAPE(1, T));

@@ -34,7 +34,8 @@ void sample_walk(const condition *c, const sample_plan *p, tensor *x);
 const char *const *sampler_names(void);
 const char *const *schedule_names(void);
 
-/* Where the noise of a sound comes from. */
+/* Where the noise of a sound comes from: the i-th of a request, or all of a seed. */
+noise_source sound_noise(const sound_request *r, int64_t i);
 random_key sound_key(uint64_t seed);
 
 #endif

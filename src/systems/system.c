@@ -6,13 +6,14 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "systems/latent.h"
 #include "systems/rows.h"
 #include "systems/window.h"
 
 enum { MOST_CLASSES = 10000, WINDOW_SAMPLES = 1 << 16, DEFAULT_RATE = 22050 };
 
-const system_row *const SYSTEMS[] = {
-    &SYSTEM_DIFFWAVE, &SYSTEM_WAVEGRAD, &SYSTEM_WAVE_UNET, &SYSTEM_VOCODER, &SYSTEM_HIFIGAN, &SYSTEM_BIGVGAN, NULL};
+const system_row *const SYSTEMS[] = {&SYSTEM_DIFFWAVE, &SYSTEM_WAVEGRAD, &SYSTEM_WAVE_UNET, &SYSTEM_VOCODER,
+                                     &SYSTEM_HIFIGAN,  &SYSTEM_BIGVGAN,  &SYSTEM_MEL_DIT,   NULL};
 
 void use_betas(model *m, const double *betas, size_t count) {
     m->fast = NEW_ARRAY(double, count);
@@ -106,7 +107,8 @@ model *model_from(const char *path, const store *s, config settings) {
     m->system = system_find(m->settings, s);
     if (!m->system)
         fail(HISS_ERROR_FORMAT,
-             "%s: not a model hiss knows (DiffWave, WaveGrad, wave U-Net, vocoders); hiss info %s --tensors shows what "
+             "%s: not a model hiss knows (DiffWave, WaveGrad, wave U-Net, vocoders, sound models); hiss info %s "
+             "--tensors shows what "
              "is inside",
              path, path);
     m->rate = (int) config_int(m->settings, "sample_rate", DEFAULT_RATE, 1000, 768000);
@@ -125,6 +127,31 @@ model *model_from(const char *path, const store *s, config settings) {
 
 /* --- classes --- */
 
+size_t model_class_words(const model *m, int32_t class, const char ***words) {
+    *words = NULL;
+    if (!m->classes || !config_has(m->settings, "class_words")) return 0;
+    config all = config_get(m->settings, "class_words");
+    if (!json_is_object(all.value) || !config_has(all, m->classes[class])) return 0;
+    config list = config_get(all, m->classes[class]);
+    size_t n = json_is_array(list.value) ? config_count(list) : 0;
+    *words = NEW_ARRAY(const char *, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        (*words)[i] = json_string_value(config_at(list, i).value);
+        if (!(*words)[i]) fail(HISS_ERROR_FORMAT, "%s: word %zu is not a text", list.where, i);
+    }
+    return n;
+}
+
+static int32_t class_by_words(const model *m, const char *name) {
+    for (int32_t c = 0; m->classes && c < m->class_count; c++) {
+        const char **words;
+        size_t n = model_class_words(m, c, &words);
+        for (size_t i = 0; i < n; i++)
+            if (!strcasecmp(words[i], name)) return c;
+    }
+    return -1;
+}
+
 int32_t model_class(const model *m, const char *name) {
     if (!name || !strcasecmp(name, "any")) return -1;
     if (!m->class_count) fail(HISS_ERROR_ARGUMENT, "--class %s: %s knows no classes", name, m->path);
@@ -132,6 +159,12 @@ int32_t model_class(const model *m, const char *name) {
         if (!strcasecmp(name, m->classes[i])) return (int32_t) i;
     long long number;
     if (parse_long(name, 0, m->class_count - 1, &number)) return (int32_t) number;
+    int32_t like = class_by_words(m, name);
+    if (like < 0 && m->system->latent && m->system->latent->class_like) like = m->system->latent->class_like(m, name);
+    if (like >= 0) {
+        warn("--class %s: taken as %s", name, m->classes[like]);
+        return like;
+    }
     if (!m->classes)
         fail(HISS_ERROR_ARGUMENT, "--class %s: %s has classes 0 to %lld", name, m->path,
              (long long) m->class_count - 1);

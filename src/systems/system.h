@@ -31,6 +31,7 @@ typedef struct {
     const char *sampler; /* its own; NULL: the paper's loop */
     /* A vocoder of one pass, without sampler: mel [F, M] to F hop samples; its predict is NULL. */
     void (*sing)(const model *m, uint64_t seed, const tensor *mel, float *samples);
+    const struct latent_row *latent; /* what stands in for predict and finish where the state is not sound (latent.h) */
 } system_row;
 
 /* NULL-terminated. */
@@ -68,8 +69,10 @@ const char *model_weights_path(const char *path);
 /* The row for this configuration and these tensors; NULL if hiss knows none. */
 const system_row *system_find(config settings, const store *s);
 
-/* -1 for NULL or "any"; a name, case aside, or a number. Fails with the nearest names. */
+/* -1 for NULL or "any"; a name, case aside, a number, or words that mean a class. Fails with the nearest names. */
 int32_t model_class(const model *m, const char *name);
+/* Other words for a class; how many. */
+size_t model_class_words(const model *m, int32_t class, const char ***words);
 
 /* The noise in x at alpha_bar, in time windows, guided: guidance 1 is as trained, 0 ignores the class. */
 typedef struct {

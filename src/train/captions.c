@@ -135,7 +135,7 @@ static void write_cache(const char *path, const collection *c, const tensor *vec
     safetensors_write(path, items, 2, NULL);
 }
 
-static void embed_missing(const collection *c, const bool *done, text_encoder encoder, tensor *vectors) {
+static void embed_missing(const collection *c, const bool *done, caption_encoder encoder, tensor *vectors) {
     const char *texts[AT_ONCE];
     size_t rows[AT_ONCE];
     int64_t E = encoder.width;
@@ -157,7 +157,7 @@ static void embed_missing(const collection *c, const bool *done, text_encoder en
     }
 }
 
-captions *captions_of(const recordings *r, const char *const *const *synonyms, text_encoder encoder,
+captions *captions_of(const recordings *r, const char *const *const *synonyms, caption_encoder encoder,
                       const char *cache) {
     captions *c = NEW(captions);
     collection all = {0};

@@ -10,7 +10,7 @@ typedef struct {
     tensor *(*embed)(void *context, const char *const *texts, int64_t n);
     void *context;
     int64_t width; /* E */
-} text_encoder;
+} caption_encoder;
 
 /* Row numbers of `vectors`. */
 typedef struct {
@@ -26,6 +26,7 @@ typedef struct {
 
 /* All texts of the list and of its classes; synonyms[class] is NULL or a NULL-terminated list. What the file `cache` holds is
  * not computed again; it is written anew when something was. In the current scope. */
-captions *captions_of(const recordings *r, const char *const *const *synonyms, text_encoder encoder, const char *cache);
+captions *captions_of(const recordings *r, const char *const *const *synonyms, caption_encoder encoder,
+                      const char *cache);
 
 #endif

@@ -8,6 +8,8 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "systems/shipped.h"
+#include "systems/text_embed.h"
 #include "tensor/cpu/dnn.h"
 #include "tensor/eigen.h"
 #include "tensor/ops.h"
@@ -52,9 +54,15 @@ static const char *const *const *synonyms_of(const recordings *r, config recipe)
     return (const char *const *const *) lists;
 }
 
-static tensor *embed_none(void *context, const char *const *texts, int64_t n) {
-    (void) n;
-    fail(HISS_ERROR_ARGUMENT, "%s: holds no vector of '%s'", (const char *) context, texts[0]);
+/* Opened when the first text is not in the cache. */
+static tensor *embed(void *context, const char *const *texts, int64_t n) {
+    text_encoder **encoder = context;
+    if (!*encoder) {
+        scope *inner = scope_switch(scope_parent(scope_current()));
+        *encoder = text_encoder_open(shipped_model("text"));
+        scope_switch(inner);
+    }
+    return text_embed(*encoder, texts, n);
 }
 
 static batch_source source(const trainable_data *d) {
@@ -62,7 +70,8 @@ static batch_source source(const trainable_data *d) {
     canvas_settings s = canvas_settings_read(d->recipe, HANDLES);
     const recordings *list = dataset_recordings(d->data);
     char *cache = path_join(d->out, "captions.safetensors");
-    text_encoder encoder = {embed_none, cache, c.text};
+    text_encoder *opened = NULL;
+    caption_encoder encoder = {embed, &opened, c.text};
     captions *texts = captions_of(list, synonyms_of(list, d->recipe), encoder, cache);
     return canvas_source(d->data, &s, texts, c.frames, c.components);
 }

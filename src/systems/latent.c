@@ -1,0 +1,235 @@
+#include "systems/latent.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/progress.h"
+#include "diffusion/sampler.h"
+#include "diffusion/schedule.h"
+#include "signal/edit.h"
+#include "systems/sample.h"
+
+typedef struct {
+    const model *m;
+    const struct latent_row *row;
+    const void *asked;
+    const tensor *known; /* clean state that is kept where keep is not 0, or NULL */
+    const float *keep;   /* [positions]: 1 kept, 0 made */
+    bool circular;
+    uint64_t turn; /* calls so far: where a loop is cut open */
+    noise_source noise;
+    int64_t before, all; /* steps, for the progress */
+} walk_context;
+
+/* --- the network over all positions --- */
+
+/* Weight of row i of n: rising over the overlap where a window before it ends, falling where one follows. */
+static float ramp(int64_t i, int64_t n, int64_t overlap, bool first, bool last) {
+    float up = first ? 1 : (float) (i + 1) / (float) (overlap + 1),
+          down = last ? 1 : (float) (n - i) / (float) (overlap + 1);
+    return fminf(1, fminf(up, down));
+}
+
+static void add_window(walk_context *w, const tensor *x, double sigma, const int64_t *at, int64_t first, int64_t n,
+                       float *sum, float *weights) {
+    int64_t N = x->shape[1], C = x->shape[2];
+    scope_begin();
+    const tensor *part = tensor_wrap(F32, SHAPE(1, n, C), f32(x) + first * C);
+    const tensor *clean = w->row->denoise(w->m, w->asked, part, sigma, at + first, N);
+    for (int64_t i = 0; i < n; i++) {
+        float weight = ramp(i, n, w->row->overlap, first == 0, first + n == N);
+        weights[first + i] += weight;
+        for (int64_t c = 0; c < C; c++) sum[(first + i) * C + c] += weight * f32(clean)[i * C + c];
+    }
+    scope_end();
+}
+
+/* Longer states than the network was trained on: windows that overlap, their results mixed (Bar-Tal et al. 2023,
+ * arXiv 2302.08113). */
+static tensor *denoise_windows(walk_context *w, const tensor *x, double sigma, const int64_t *at) {
+    int64_t N = x->shape[1], C = x->shape[2], n = w->row->window < N ? w->row->window : N, step = n - w->row->overlap;
+    tensor *y = tensor_zero(F32, shape_of(x));
+    scope_begin();
+    float *weights = NEW_ARRAY(float, N);
+    for (int64_t first = 0;; first += step) {
+        if (first + n > N) first = N - n;
+        add_window(w, x, sigma, at, first, n, f32(y), weights);
+        if (first + n == N) break;
+    }
+    for (int64_t i = 0; i < N * C; i++) f32(y)[i] /= weights[i / C];
+    scope_end();
+    return y;
+}
+
+/* Rows by `shift` positions later, around the end. */
+static tensor *rolled(const tensor *x, int64_t shift) {
+    int64_t N = x->shape[1], C = x->shape[2];
+    tensor *y = tensor_new(F32, shape_of(x));
+    for (int64_t i = 0; i < N; i++) memcpy(f32(y) + (i + shift) % N * C, f32(x) + i * C, (size_t) C * sizeof(float));
+    return y;
+}
+
+/* A loop is cut open elsewhere in each call, so that every seam is the middle of most passes. */
+static tensor *denoise_all(walk_context *w, const tensor *x, double sigma) {
+    int64_t N = x->shape[1], shift = w->circular ? (int64_t) (w->turn++ * 37 % (uint64_t) N) : 0;
+    scope_begin();
+    int64_t *at = NEW_ARRAY(int64_t, N);
+    for (int64_t i = 0; i < N; i++) at[(i + shift) % N] = i;
+    tensor *y =
+        shift ? rolled(denoise_windows(w, rolled(x, shift), sigma, at), N - shift) : denoise_windows(w, x, sigma, at);
+    return scope_end_keep(y);
+}
+
+static estimate clean_at(void *context, const tensor *x, double sigma) {
+    walk_context *w = context;
+    tensor *y = denoise_all(w, x, sigma);
+    int64_t N = x->shape[1], C = x->shape[2];
+    for (int64_t i = 0; w->known && i < N * C; i++) {
+        float keep = w->keep[i / C];
+        f32(y)[i] = keep * f32(w->known)[i] + (1 - keep) * f32(y)[i];
+    }
+    return (estimate){y, NULL};
+}
+
+/* --- levels --- */
+
+/* sigma of t uniform from 0 to 1, z = t clean + (1 - t) noise. */
+static levels flow_levels(int64_t steps, double most) {
+    levels l = {NEW_ARRAY(double, steps + 1), steps};
+    for (int64_t k = 0; k <= steps; k++) {
+        double t = (double) k / (double) steps;
+        l.sigmas[k] = k ? (1 - t) / t : most;
+    }
+    return l;
+}
+
+/* From the level at which t is 1 - strength. */
+static levels from_strength(levels l, double strength) {
+    double first = strength / (1 - strength);
+    levels cut = {NEW_ARRAY(double, l.steps + 2), 0};
+    cut.sigmas[0] = first;
+    for (int64_t k = 0; k <= l.steps; k++)
+        if (l.sigmas[k] < first) cut.sigmas[++cut.steps] = l.sigmas[k];
+    return cut;
+}
+
+static levels levels_of(const struct latent_row *row, const sound_request *r) {
+    int64_t steps = r->steps ? r->steps : row->steps;
+    levels l;
+    if (r->schedule) {
+        noise_law law = {.least = row->least, .most = row->most};
+        l = schedule_make(schedule_find(r->schedule), &law, steps);
+    } else {
+        l = flow_levels(steps, row->most);
+    }
+    return r->init && !r->remakes && r->strength < 1 ? from_strength(l, r->strength) : l;
+}
+
+/* --- what samplers ask --- */
+
+static void draw_next(void *context, double from, double to, float *z, int64_t n) {
+    const walk_context *w = context;
+    (void) from, (void) to;
+    w->noise.draw(w->noise.context, z, n);
+}
+
+static void tell_progress(void *context, int64_t done, int64_t total) {
+    const walk_context *w = context;
+    (void) total;
+    progress("denoising", w->before + done, w->all);
+}
+
+static void check_finite(const model *m, const tensor *x) {
+    for (int64_t i = 0, n = count(x); i < n; i++)
+        if (!isfinite(f32(x)[i]))
+            fail(HISS_ERROR_FORMAT, "%s: the network gave values that are not numbers: are its weights damaged?",
+                 m->path);
+}
+
+/* --- sounds that are started from, or kept in part --- */
+
+static const float INIT_PEAK = 0.95f; /* the level of sounds in training */
+
+/* Mono at the model's rate and the level of training; *gain undoes the latter. */
+static const audio *prepare_init(const model *m, const audio *init, float *gain) {
+    float peak = audio_peak(init);
+    if (!(peak > 1e-5f)) fail(HISS_ERROR_ARGUMENT, "the sound to start from is silent");
+    const audio *mono = init->channels > 1 ? audio_mix_down(init) : init;
+    audio *a = mono->rate != m->rate ? audio_resample(mono, m->rate) : audio_copy(mono);
+    *gain = audio_peak(a) / INIT_PEAK;
+    for (int64_t i = 0; i < a->frames; i++) a->samples[i] /= *gain;
+    return a;
+}
+
+static bool is_remade(const sound_request *r, double from, double to) {
+    for (size_t i = 0; i < r->remakes; i++)
+        if (r->remake[i].from < to && r->remake[i].to > from) return true;
+    return false;
+}
+
+/* Which positions stay: those that no span touches. */
+static const float *kept_positions(const model *m, const sound_request *r, int64_t positions) {
+    float *keep = NEW_ARRAY(float, positions);
+    double each = (double) m->hop / m->rate;
+    for (int64_t i = 0; i < positions; i++) keep[i] = is_remade(r, (double) i * each, (double) (i + 1) * each) ? 0 : 1;
+    return keep;
+}
+
+/* The samples outside of the spans are those of before, faded over at the edges. */
+static void put_kept_back(const model *m, const sound_request *r, const audio *before, audio *a) {
+    static const double FADE_SECONDS = 0.02;
+    for (int64_t i = 0; i < a->frames && i < before->frames; i++) {
+        double at = (double) i / m->rate, made = 0;
+        for (size_t k = 0; k < r->remakes; k++) {
+            double outside = fmax(r->remake[k].from - at, at - r->remake[k].to);
+            made = fmax(made, fmin(fmax(1 - outside / FADE_SECONDS, 0), 1));
+        }
+        a->samples[i] = (float) (sqrt(made) * a->samples[i] + sqrt(1 - made) * before->samples[i]);
+    }
+}
+
+/* --- one sound --- */
+
+/* Noise at the first level, around the sound started from. */
+static tensor *first_state(walk_context *w, shape s, double sigma, const tensor *clean) {
+    tensor *x = tensor_new(F32, SHAPE(1, s.dims[0], s.dims[1]));
+    w->noise.draw(w->noise.context, f32(x), count(x));
+    for (int64_t k = 0, n = count(x); k < n; k++) f32(x)[k] = (clean ? f32(clean)[k] : 0) + (float) sigma * f32(x)[k];
+    return x;
+}
+
+audio *latent_sound(const model *m, const sound_request *r, const void *asked, int64_t i) {
+    const struct latent_row *row = m->system->latent;
+    int64_t samples = request_samples(m, r);
+    shape s = row->state(m, samples, r->loop);
+    levels l = levels_of(row, r);
+    float gain = 1;
+    const audio *init = r->init ? prepare_init(m, r->init, &gain) : NULL;
+    const tensor *clean = init ? row->encode(m, init, s.dims[0]) : NULL;
+    walk_context w = {.m = m,
+                      .row = row,
+                      .asked = asked,
+                      .circular = r->loop,
+                      .noise = sound_noise(r, i),
+                      .before = i * l.steps,
+                      .all = r->count * l.steps};
+    if (init && r->remakes) {
+        w.known = clean;
+        w.keep = kept_positions(m, r, s.dims[0]);
+    }
+    tensor *x = first_state(&w, s, l.sigmas[0], clean);
+    const sampler *kind = sampler_find(r->sampler ? r->sampler : m->system->sampler);
+    sampling run = {.denoise = {clean_at, &w},
+                    .sigmas = l.sigmas,
+                    .steps = l.steps,
+                    .noise = {draw_next, &w},
+                    .options.eta = r->eta,
+                    .progress = tell_progress,
+                    .asked = &w};
+    sampler_run(kind, &run, x);
+    check_finite(m, x);
+    audio *a = row->decode(m, asked, x, samples, r->seed + (uint64_t) i, r->loop);
+    if (init && r->remakes) put_kept_back(m, r, init, a);
+    for (int64_t k = 0; k < a->frames * a->channels; k++) a->samples[k] *= gain;
+    return a;
+}

@@ -1,0 +1,34 @@
+/* Systems whose state is not sound but rows of numbers along time: mel patches, latents of an autoencoder. [B, positions, channels].
+ * What such a system is asked for, how its state becomes sound, and what can be done with the walk between them whatever the network
+ * is: starting from a sound, keeping parts of it, closing a loop, passing over lengths that the network was not trained on.
+ *
+ * The state is x = clean + sigma noise, as for all samplers (diffusion/sampler.h). */
+#ifndef HISS_SYSTEMS_LATENT_H
+#define HISS_SYSTEMS_LATENT_H
+
+#include "systems/generate.h"
+
+struct latent_row {
+    int64_t window, overlap; /* positions the network sees at once, at most; that neighbours share */
+    int64_t steps;
+    double guidance;
+    double least, most; /* sigma of the levels a schedule may visit */
+    /* What a request asks of this model, once for all its sounds; fails on what it cannot do. In the current scope. */
+    void *(*prepare)(const model *m, const sound_request *r, int64_t samples);
+    /* [positions, channels] for so many samples. */
+    shape (*state)(const model *m, int64_t samples, bool loop);
+    /* x [1, n, channels] -> clean; row i is position at[i] of `whole` positions. */
+    tensor *(*denoise)(const model *m, const void *asked, const tensor *x, double sigma, const int64_t *at,
+                       int64_t whole);
+    /* A sound as a clean state of so many positions; silence follows it. */
+    tensor *(*encode)(const model *m, const audio *sound, int64_t positions);
+    /* samples of sound at m->rate of a clean state [1, positions, channels]; of a loop, whose end leads into its beginning. */
+    audio *(*decode)(const model *m, const void *asked, const tensor *x, int64_t samples, uint64_t seed, bool loop);
+    /* The class that a text means, -1 for none. NULL: not known. */
+    int32_t (*class_like)(const model *m, const char *text);
+};
+
+/* Sound i of a request; asked: what prepare gave. */
+audio *latent_sound(const model *m, const sound_request *r, const void *asked, int64_t i);
+
+#endif

@@ -1,0 +1,384 @@
+/* hiss's sound model as a system: prompts, classes, rough spectrograms and references become what the network is asked for; patches
+ * become sound through the shipped vocoder. N patches, F frames, M bands, E numbers of a text. */
+#include "models/mel_dit.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "signal/edit.h"
+#include "systems/latent.h"
+#include "systems/rows.h"
+#include "systems/shipped.h"
+#include "systems/text_embed.h"
+
+enum { HOP = 512, RATE = 44100, LONGEST_PROMPT = 8192 };
+/* Patches of the canvases of training, in frames of 8: the shortest that holds a sound is taken. */
+static const int64_t CANVASES[] = {8, 16, 32, 64};
+enum { CANVAS_COUNT = 4, LONGEST = 64, OVERLAP = 16 };
+static const float SILENCE = -11.512925f; /* ln 1e-5 */
+
+/* One way to ask: a text, class, coarse rows and style, each given or not. */
+typedef struct {
+    const tensor *text, *style; /* [1, E + 1], [1, 2 M + 1], or NULL */
+    int32_t class;              /* -1: none */
+    bool coarse;
+    double share; /* of its prediction in the result */
+} branch;
+
+enum { MOST_BRANCHES = REQUEST_HANDLES + 1 };
+typedef struct {
+    branch branches[MOST_BRANCHES];
+    int count;
+    const tensor *coarse; /* [1, N, M / 8 + 1] of all positions, or NULL */
+    float seconds;
+    const model *vocoder;
+} asked_for;
+
+static void open(model *m, const store *s, binder *b) {
+    (void) s;
+    mel_dit_config c = mel_dit_config_read(m->settings);
+    m->network = mel_dit_bind(&c, b);
+    m->hop = HOP * c.frames;
+    m->rate = RATE;
+    m->class_count = c.classes;
+    m->limit = INFINITY;
+}
+
+static mel_front front_of(const model *m) {
+    mel_front f = mel_front_named("hiss");
+    f.bands = (int) mel_dit_sizes(m->network)->bands;
+    return f;
+}
+
+/* --- sounds to what the network knows --- */
+
+/* [1, F, M] normalised, of a mel [F', M] continued with silence or cut. */
+static tensor *normal_of(const model *m, const tensor *mel, int64_t frames) {
+    int64_t M = mel->shape[1], n = mel->shape[0] < frames ? mel->shape[0] : frames;
+    tensor *x = tensor_new(F32, SHAPE(1, frames, M));
+    memcpy(f32(x), f32(mel), (size_t) (n * M) * sizeof(float));
+    for (int64_t i = n * M; i < frames * M; i++) f32(x)[i] = SILENCE;
+    return mel_normalise(mel_dit_patches(m->network), x);
+}
+
+/* Mono at the model's rate, all channels mixed, with silence for the end of the last window. */
+static tensor *features_of(const model *m, const audio *sound) {
+    mel_front f = front_of(m);
+    const audio *mono = sound->channels > 1 ? audio_mix_down(sound) : sound;
+    if (mono->rate != m->rate) mono = audio_resample(mono, m->rate);
+    int64_t n = (mono->frames + HOP - 1) / HOP * HOP + 2 * HOP;
+    float *samples = NEW_ARRAY(float, n);
+    memcpy(samples, mono->samples, (size_t) mono->frames * sizeof(float));
+    return mel_compute(&f, samples, n);
+}
+
+static tensor *encode(const model *m, const audio *sound, int64_t positions) {
+    const mel_patches *p = mel_dit_patches(m->network);
+    scope_begin();
+    return scope_end_keep(mel_to_patches(p, normal_of(m, features_of(m, sound), positions * p->frames)));
+}
+
+/* A Gaussian over patches and groups of bands. */
+static void blur(tensor *coarse, double width) { /* [1, N, C] */
+    int64_t N = coarse->shape[1], C = coarse->shape[2], reach = (int64_t) ceil(3 * width);
+    scope_begin();
+    for (int axis = 0; axis < 2; axis++) {
+        const float *from = f32(tensor_to_f32(coarse));
+        int64_t length = axis ? C : N, step = axis ? 1 : C;
+        for (int64_t i = 0; i < N * C; i++) {
+            int64_t at = i / step % length;
+            double sum = 0, weights = 0;
+            for (int64_t k = -reach; k <= reach; k++) {
+                if (at + k < 0 || at + k >= length) continue;
+                double weight = exp(-0.5 * (double) (k * k) / (width * width));
+                sum += weight * from[i + k * step];
+                weights += weight;
+            }
+            f32(coarse)[i] = (float) (sum / weights);
+        }
+    }
+    scope_end();
+}
+
+static const tensor *coarse_of(const model *m, const sound_request *r, int64_t positions) {
+    const mel_patches *p = mel_dit_patches(m->network);
+    if (r->mel->shape[1] != p->bands)
+        fail(HISS_ERROR_ARGUMENT, "the rough mel has %lld bands, %s has %lld", (long long) r->mel->shape[1], m->path,
+             (long long) p->bands);
+    tensor *coarse = mel_coarse(p, normal_of(m, r->mel, positions * p->frames));
+    if (r->mel_blur > 0) blur(coarse, r->mel_blur);
+    return handle_rows(coarse, 1, NULL);
+}
+
+static const tensor *style_of(const model *m, const audio *reference) {
+    const mel_patches *p = mel_dit_patches(m->network);
+    if (!(audio_peak(reference) > 1e-5f))
+        fail(HISS_ERROR_ARGUMENT, "the reference is silent: give a sound to take the style of");
+    const tensor *mel = features_of(m, trim_silence(reference, 60, 0, 0.02)),
+                 *normal = normal_of(m, mel, mel->shape[0]);
+    return handle_rows(mel_style(p, normal, &mel->shape[0]), 1, NULL);
+}
+
+/* --- texts --- */
+
+static void check_prompt(const char *what, const char *text) {
+    size_t length = strlen(text);
+    if (strspn(text, " \t\r\n") == length)
+        fail(HISS_ERROR_ARGUMENT, "the %s is empty: say what to make, or leave it out", what);
+    if (length > LONGEST_PROMPT)
+        fail(HISS_ERROR_ARGUMENT,
+             "the %s has %zu characters; at most %d are taken, and its first 256 words or parts of words are heard",
+             what, length, LONGEST_PROMPT);
+}
+
+static text_encoder *encoder_of(const model *m) {
+    text_encoder *e = text_encoder_open(shipped_model("text"));
+    int64_t wanted = mel_dit_sizes(m->network)->text;
+    if (text_encoder_width(e) != wanted)
+        fail(HISS_ERROR_FORMAT, "%s: follows texts of %lld numbers, the model 'text' gives %lld", m->path,
+             (long long) wanted, (long long) text_encoder_width(e));
+    return e;
+}
+
+static const tensor *text_rows(const text_encoder *e, const char *text) {
+    return handle_rows(text_embed(e, &text, 1), sqrtf((float) text_encoder_width(e)), NULL);
+}
+
+/* The class whose words mean nearly the same. */
+static int32_t class_like(const model *m, const char *text) {
+    static const float LEAST = 0.6f; /* cosine below which words do not mean the same */
+    if (!m->classes) return -1;
+    scope_begin();
+    const text_encoder *e = encoder_of(m);
+    int64_t K = m->class_count, E = text_encoder_width(e);
+    const float *all = f32(text_embed(e, (const char *const *) m->classes, K)), *wanted = f32(text_embed(e, &text, 1));
+    int32_t best = -1;
+    float most = LEAST;
+    for (int64_t k = 0; k < K; k++) {
+        float dot = 0;
+        for (int64_t i = 0; i < E; i++) dot += all[k * E + i] * wanted[i];
+        if (dot > most) most = dot, best = (int32_t) k;
+    }
+    scope_end();
+    return best;
+}
+
+/* --- guidance --- */
+
+/* What a handle adds, and how strongly. */
+typedef struct {
+    int handle;
+    double guidance;
+} pull;
+
+static bool is_given(const sound_request *r, int handle) {
+    const bool given[REQUEST_HANDLES] = {[REQUEST_TEXT] = r->prompt != NULL,
+                                         [REQUEST_CLASS] = r->class >= 0,
+                                         [REQUEST_MEL] = r->mel != NULL,
+                                         [REQUEST_REFERENCE] = r->reference != NULL};
+    return given[handle];
+}
+
+/* The handles given, the weakest first. */
+static int pulls_of(const sound_request *r, pull to[REQUEST_HANDLES]) {
+    int n = 0;
+    for (int h = 0; h < REQUEST_HANDLES; h++) {
+        if (!is_given(r, h)) continue;
+        pull p = {h, isnan(r->handle_guidance[h]) ? r->guidance : r->handle_guidance[h]};
+        int at = n++;
+        for (; at > 0 && to[at - 1].guidance > p.guidance; at--) to[at] = to[at - 1];
+        to[at] = p;
+    }
+    return n;
+}
+
+static void give(branch *b, const branch *all, int handle) {
+    if (handle == REQUEST_TEXT) b->text = all->text;
+    if (handle == REQUEST_CLASS) b->class = all->class;
+    if (handle == REQUEST_MEL) b->coarse = true;
+    if (handle == REQUEST_REFERENCE) b->style = all->style;
+}
+
+/* Classifier-free guidance (Ho and Salimans 2022) with a weight for each handle: handles of one weight are added together, the
+ * weakest first, and each addition counts times its weight. `nothing` is what all additions start from. */
+static void branch_out(asked_for *a, const sound_request *r, const branch *nothing, const branch *all) {
+    pull pulls[REQUEST_HANDLES];
+    int n = pulls_of(r, pulls);
+    branch b = *nothing;
+    double before = 1;
+    for (int i = 0; i < n;) {
+        double g = pulls[i].guidance;
+        b.share = before - g;
+        if (b.share != 0) a->branches[a->count++] = b;
+        for (; i < n && pulls[i].guidance == g; i++) give(&b, all, pulls[i].handle);
+        before = g;
+    }
+    b.share = before;
+    if (b.share != 0 || !a->count) a->branches[a->count++] = b;
+}
+
+/* --- the row --- */
+
+/* A loop takes the nearest number of patches: its spectrogram is stretched to its length. */
+static shape state(const model *m, int64_t samples, bool loop) {
+    const mel_dit_config *c = mel_dit_sizes(m->network);
+    int64_t patches = (samples + m->hop - 1) / m->hop, nearest = (samples + m->hop / 2) / m->hop;
+    if (loop) return SHAPE(nearest < 2 ? 2 : nearest, c->components);
+    for (int i = 0; i < CANVAS_COUNT && patches <= LONGEST; i++)
+        if (CANVASES[i] >= patches) return SHAPE(CANVASES[i], c->components);
+    return SHAPE(patches, c->components);
+}
+
+static void *prepare(const model *m, const sound_request *r, int64_t samples) {
+    asked_for *a = NEW(asked_for);
+    branch nothing = {.class = -1}, all = {.class = r->class};
+    if (r->prompt) check_prompt("prompt", r->prompt);
+    if (r->negative) check_prompt("negative prompt", r->negative);
+    if (r->prompt || r->negative) {
+        const text_encoder *e = encoder_of(m);
+        if (r->prompt) all.text = text_rows(e, r->prompt);
+        if (r->negative) nothing.text = text_rows(e, r->negative);
+    }
+    int64_t positions = state(m, samples, r->loop).dims[0];
+    a->seconds = (float) ((double) samples / m->rate);
+    if (positions > LONGEST) a->seconds = (float) ((double) LONGEST * (double) m->hop / m->rate);
+    if (r->mel) a->coarse = coarse_of(m, r, positions);
+    if (r->reference) all.style = style_of(m, r->reference);
+    branch_out(a, r, &nothing, &all);
+    a->vocoder = model_open(shipped_model("vocoder"));
+    return a;
+}
+
+/* Rows [1, C] of each branch as one batch, off where a branch has none; NULL if none has. */
+static const tensor *stack(const asked_for *a, const tensor *(*of)(const asked_for *a, int branch)) {
+    int64_t C = 0;
+    for (int i = 0; i < a->count; i++)
+        if (of(a, i)) C = of(a, i)->shape[1];
+    if (!C) return NULL;
+    tensor *y = tensor_zero(F32, SHAPE(a->count, C));
+    for (int i = 0; i < a->count; i++) {
+        if (of(a, i)) memcpy(f32(y) + i * C, f32(of(a, i)), (size_t) C * sizeof(float));
+        else f32(y)[(i + 1) * C - 1] = 1;
+    }
+    return y;
+}
+
+static const tensor *text_of(const asked_for *a, int i) { return a->branches[i].text; }
+static const tensor *style_row(const asked_for *a, int i) { return a->branches[i].style; }
+
+static const tensor *stack_coarse(const asked_for *a, const int64_t *at, int64_t n) {
+    if (!a->coarse) return NULL;
+    int64_t C = a->coarse->shape[2];
+    tensor *y = tensor_zero(F32, SHAPE(a->count, n, C));
+    for (int b = 0; b < a->count; b++)
+        for (int64_t i = 0; i < n; i++) {
+            float *to = f32(y) + (b * n + i) * C;
+            if (a->branches[b].coarse) memcpy(to, f32(a->coarse) + at[i] * C, (size_t) C * sizeof(float));
+            else to[C - 1] = 1;
+        }
+    return y;
+}
+
+static tensor *denoise(const model *m, const void *asked, const tensor *x, double sigma, const int64_t *at,
+                       int64_t whole) {
+    const asked_for *a = asked;
+    int64_t n = x->shape[1], P = x->shape[2], B = a->count;
+    (void) whole;
+    float level = (float) (1 / (1 + sigma)), t[MOST_BRANCHES], seconds[MOST_BRANCHES];
+    int32_t classes[MOST_BRANCHES];
+    scope_begin();
+    tensor *z = tensor_new(F32, SHAPE(B, n, P));
+    for (int64_t b = 0; b < B; b++) {
+        t[b] = level;
+        seconds[b] = a->seconds;
+        classes[b] = a->branches[b].class;
+        for (int64_t i = 0; i < n * P; i++) f32(z)[b * n * P + i] = level * f32(x)[i];
+    }
+    mel_dit_condition c = {seconds, classes, stack(a, text_of), stack_coarse(a, at, n), stack(a, style_row)};
+    const float *w = f32(mel_dit_forward(m->network, z, t, &c));
+    tensor *clean = tensor_zero(F32, SHAPE(1, n, P));
+    for (int64_t b = 0; b < B; b++)
+        for (int64_t i = 0; i < n * P; i++) f32(clean)[i] += (float) a->branches[b].share * w[b * n * P + i];
+    return scope_end_keep(clean);
+}
+
+/* log-mel [F, M] of patches [1, N, P]. */
+static tensor *mel_of_patches(const mel_patches *p, const tensor *x) {
+    tensor *mel = mel_from_patches(p, x);
+    mel_denormalise(p, mel);
+    for (int64_t i = 0, n = count(mel); i < n; i++) f32(mel)[i] = fmaxf(f32(mel)[i], SILENCE);
+    mel->rank = 2;
+    mel->shape[0] = mel->shape[1];
+    mel->shape[1] = p->bands;
+    return mel;
+}
+
+/* Frames of a loop, the first again after the last, stretched so that one turn takes `turn` frames: [frames, M]. */
+static tensor *wind_on(const tensor *mel, double turn, int64_t frames) {
+    int64_t F = mel->shape[0], M = mel->shape[1];
+    tensor *y = tensor_new(F32, SHAPE(frames, M));
+    for (int64_t f = 0; f < frames; f++) {
+        double at = fmod((double) f * (double) F / turn, (double) F);
+        int64_t low = (int64_t) at % F, high = (low + 1) % F;
+        float part = (float) (at - floor(at));
+        for (int64_t m = 0; m < M; m++)
+            f32(y)[f * M + m] = f32(mel)[low * M + m] + part * (f32(mel)[high * M + m] - f32(mel)[low * M + m]);
+    }
+    return y;
+}
+
+static const audio *sing(const asked_for *a, const tensor *mel, uint64_t seed) {
+    sound_request r = sound_request_default();
+    r.seed = seed;
+    return vocode_mel(a->vocoder, &r, mel);
+}
+
+/* What the vocoder makes of the beginning after the end is faded into the beginning itself. */
+static void sing_loop(const asked_for *a, const tensor *mel, audio *to, uint64_t seed) {
+    enum { FADE = 4096 };
+    int64_t n = to->frames, over = n < FADE ? n : FADE, frames = (n + over + HOP - 1) / HOP + 1;
+    const float *sung = sing(a, wind_on(mel, (double) n / HOP, frames), seed)->samples;
+    memcpy(to->samples, sung, (size_t) n * sizeof(float));
+    for (int64_t i = 0; i < over; i++) {
+        double in = ((double) i + 0.5) / (double) over;
+        to->samples[i] = (float) (sqrt(in) * sung[i] + sqrt(1 - in) * sung[n + i]);
+    }
+}
+
+static audio *decode(const model *m, const void *asked, const tensor *x, int64_t samples, uint64_t seed, bool loop) {
+    const asked_for *a = asked;
+    audio *result = audio_new(samples, 1, m->rate);
+    scope_begin();
+    tensor *mel = mel_of_patches(mel_dit_patches(m->network), x);
+    if (loop) {
+        sing_loop(a, mel, result, seed);
+    } else {
+        mel->shape[0] = (samples + HOP - 1) / HOP;
+        memcpy(result->samples, sing(a, mel, seed)->samples, (size_t) samples * sizeof(float));
+    }
+    scope_end();
+    return result;
+}
+
+static const struct latent_row LATENT = {.window = LONGEST,
+                                         .overlap = OVERLAP,
+                                         .steps = 12,
+                                         .guidance = 2,
+                                         .least = 0.02,
+                                         .most = 1000,
+                                         .prepare = prepare,
+                                         .state = state,
+                                         .denoise = denoise,
+                                         .encode = encode,
+                                         .decode = decode,
+                                         .class_like = class_like};
+
+const system_row SYSTEM_MEL_DIT = {
+    .name = "mel-dit",
+    .paper = "hiss's own; docs/sound.md",
+    .landmark = "patch.basis",
+    .open = open,
+    .sampler = "euler",
+    .latent = &LATENT,
+};

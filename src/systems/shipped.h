@@ -1,0 +1,9 @@
+/* The models that come with hiss, by name: "sound", "text", "vocoder", ... */
+#ifndef HISS_SYSTEMS_SHIPPED_H
+#define HISS_SYSTEMS_SHIPPED_H
+
+/* The folder of the shipped model: under $HISS_MODELS, beside the installed program (../share/hiss/models), or in the source tree
+ * that the program was built in (../models). Fails, telling where it looked. In the current scope. */
+const char *shipped_model(const char *name);
+
+#endif

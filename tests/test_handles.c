@@ -1,0 +1,253 @@
+/* What the shipped sound model does when it is asked: each handle changes the sound in the way it is meant to, measured on the sound's mel
+ * spectrogram. Left out where models/sound, models/text or models/vocoder are not there. */
+#include "test.h"
+
+#include <math.h>
+
+#include "base/parallel.h"
+#include "base/random.h"
+#include "signal/mel.h"
+#include "systems/generate.h"
+#include "systems/shipped.h"
+
+enum { RATE = 44100, SOUNDS = 4, BANDS = 128 };
+
+static const model *sound_model;
+
+static void open_all(void *unused) {
+    (void) unused;
+    shipped_model("text");
+    shipped_model("vocoder");
+    sound_model = model_open(shipped_model("sound"));
+    scope_end_merge();
+    scope_begin();
+}
+
+/* --- measures --- */
+
+typedef struct {
+    tensor *mel[SOUNDS];
+    audio *sound[SOUNDS];
+    scope *home;
+} heard;
+
+static void take(void *context, int64_t i, const audio *sound) {
+    heard *h = context;
+    mel_front f = mel_front_named("hiss");
+    scope *inner = scope_switch(h->home);
+    h->sound[i] = audio_copy(sound);
+    h->mel[i] = mel_compute(&f, sound->samples, sound->frames);
+    scope_switch(inner);
+}
+
+static heard hear(sound_request r) {
+    heard h = {.home = scope_current()};
+    r.count = SOUNDS;
+    generate_sounds(sound_model, &r, take, &h);
+    return h;
+}
+
+static sound_request request(double seconds) {
+    sound_request r = sound_request_for(sound_model);
+    r.seconds = seconds;
+    r.seed = 5;
+    r.guidance = 3;
+    return r;
+}
+
+/* Mean of bands from .. to of frames first .. last (parts of the whole), over the sounds. */
+static double level(const heard *h, double first, double last, int from, int to) {
+    double sum = 0, n = 0;
+    for (int s = 0; s < SOUNDS; s++) {
+        int64_t F = h->mel[s]->shape[0];
+        for (int64_t f = (int64_t) (first * (double) F); f < (int64_t) (last * (double) F); f++)
+            for (int m = from; m < to; m++) sum += f32(h->mel[s])[f * BANDS + m], n++;
+    }
+    return sum / n;
+}
+
+/* How much higher than lower bands sound. */
+static double brightness(const heard *h) { return level(h, 0, 1, 80, 120) - level(h, 0, 1, 0, 40); }
+
+static double distance(const float *a, const float *b) {
+    double sum = 0;
+    for (int m = 0; m < BANDS; m++) sum += pow((double) a[m] - b[m], 2);
+    return sqrt(sum / BANDS);
+}
+
+/* --- the handles --- */
+
+static void test_text(void **state) {
+    (void) state;
+    scope_begin();
+    sound_request r = request(1.4);
+    r.prompt = "rolling thunder";
+    heard low = hear(r);
+    r.prompt = "birds chirping";
+    heard high = hear(r);
+    print_message("brightness: thunder %.2f, birds %.2f\n", brightness(&low), brightness(&high));
+    assert_true(brightness(&high) > brightness(&low) + 1);
+    scope_end();
+}
+
+static void test_class(void **state) {
+    (void) state;
+    scope_begin();
+    sound_request r = request(0.7);
+    r.class = model_class(sound_model, "kick");
+    heard low = hear(r);
+    r.class = model_class(sound_model, "hi-hat");
+    heard high = hear(r);
+    print_message("brightness: kick %.2f, hi-hat %.2f\n", brightness(&low), brightness(&high));
+    assert_true(brightness(&high) > brightness(&low) + 1);
+    scope_end();
+}
+
+/* A rough course: low in the first half, high in the second. */
+static void test_mel(void **state) {
+    (void) state;
+    scope_begin();
+    sound_request r = request(1.4);
+    heard without = hear(r);
+    tensor *mel = tensor_new(F32, SHAPE(128, BANDS));
+    for (int64_t f = 0; f < 128; f++)
+        for (int m = 0; m < BANDS; m++) f32(mel)[f * BANDS + m] = (f < 64) == (m < 48) ? -2 : -9;
+    r.mel = mel;
+    heard with = hear(r);
+    double turn[2];
+    for (int k = 0; k < 2; k++) {
+        const heard *h = k ? &with : &without;
+        turn[k] = level(h, 0.55, 0.95, 60, 110) - level(h, 0.05, 0.45, 60, 110) + level(h, 0.05, 0.45, 5, 40) -
+                  level(h, 0.55, 0.95, 5, 40);
+    }
+    print_message("turn from low to high: %.2f without, %.2f with\n", turn[0], turn[1]);
+    assert_true(turn[1] > turn[0] + 4);
+    scope_end();
+}
+
+/* White, or with its highs taken away. */
+static audio *noise_sound(double low_pass) {
+    audio *a = audio_new(RATE, 1, RATE);
+    float last = 0;
+    for (int64_t i = 0; i < RATE; i++) {
+        float x = (float) (random_uniform((random_key){9, 0}, (uint64_t) i) - 0.5);
+        last += (float) low_pass * (x - last);
+        a->samples[i] = low_pass < 1 ? 8 * last : x;
+    }
+    return a;
+}
+
+static void test_reference(void **state) {
+    (void) state;
+    scope_begin();
+    sound_request r = request(1.4);
+    r.reference = noise_sound(0.01);
+    heard dull = hear(r);
+    r.reference = noise_sound(1);
+    heard bright = hear(r);
+    print_message("brightness: after dull noise %.2f, after white noise %.2f\n", brightness(&dull),
+                  brightness(&bright));
+    assert_true(brightness(&bright) > brightness(&dull) + 1);
+    scope_end();
+}
+
+static double distance_to(const heard *h, const tensor *mel) {
+    double sum = 0;
+    for (int s = 0; s < SOUNDS; s++)
+        for (int64_t f = 0; f < 60; f++) sum += distance(f32(h->mel[s]) + f * BANDS, f32(mel) + f * BANDS);
+    return sum / (60 * SOUNDS);
+}
+
+/* The more strength, the further from the sound started from. */
+static void test_init(void **state) {
+    (void) state;
+    scope_begin();
+    sound_request r = request(0.7);
+    audio *start = noise_sound(0.05);
+    for (int64_t i = 0; i < start->frames; i++) start->samples[i] *= (i / 8820) % 2 ? 0.05f : 1;
+    mel_front f = mel_front_named("hiss");
+    tensor *mel = mel_compute(&f, start->samples, start->frames);
+    r.init = start;
+    double far[3];
+    for (int k = 0; k < 3; k++) {
+        r.strength = (double[]){0.1, 0.5, 0.95}[k];
+        heard h = hear(r);
+        far[k] = distance_to(&h, mel);
+    }
+    print_message("distance from the start: %.2f, %.2f, %.2f at strength 0.1, 0.5, 0.95\n", far[0], far[1], far[2]);
+    assert_true(far[0] < far[1] && far[1] < far[2]);
+    scope_end();
+}
+
+/* A loop's end leads into its beginning as any frame leads to the next. */
+static void test_loop(void **state) {
+    (void) state;
+    scope_begin();
+    sound_request r = request(1.5);
+    r.prompt = "a drum loop";
+    heard open = hear(r);
+    r.loop = true;
+    heard loop = hear(r);
+    double seam[2] = {0}, inside[2] = {0};
+    for (int k = 0; k < 2; k++)
+        for (int s = 0; s < SOUNDS; s++) {
+            const audio *a = (k ? &loop : &open)->sound[s];
+            audio *twice = audio_new(2 * a->frames, 1, RATE);
+            memcpy(twice->samples, a->samples, (size_t) a->frames * sizeof(float));
+            memcpy(twice->samples + a->frames, a->samples, (size_t) a->frames * sizeof(float));
+            mel_front front = mel_front_named("hiss");
+            const tensor *mel = mel_compute(&front, twice->samples, twice->frames);
+            int64_t at = a->frames / 512;
+            for (int64_t f = at - 3; f < at + 3; f++)
+                seam[k] += distance(f32(mel) + f * BANDS, f32(mel) + (f + 1) * BANDS) / (6 * SOUNDS);
+            for (int64_t f = 10; f < at - 10; f++)
+                inside[k] += distance(f32(mel) + f * BANDS, f32(mel) + (f + 1) * BANDS) / (double) ((at - 20) * SOUNDS);
+        }
+    print_message("change over the seam to change inside: %.2f open, %.2f as a loop\n", seam[0] / inside[0],
+                  seam[1] / inside[1]);
+    assert_true(seam[1] / inside[1] < 1.5 && seam[1] / inside[1] < seam[0] / inside[0]);
+    scope_end();
+}
+
+/* The part that was there stays sample by sample; equal seeds give equal sounds for any number of threads. */
+static void test_continue_and_threads(void **state) {
+    (void) state;
+    scope_begin();
+    sound_request r = request(1.4);
+    audio *start = noise_sound(0.05);
+    start->frames = RATE / 2;
+    time_span rest = {0.5, 2};
+    r.init = start;
+    r.remake = &rest;
+    r.remakes = 1;
+    threads_set(1);
+    heard one = hear(r);
+    threads_set(2);
+    heard two = hear(r);
+    threads_set(0);
+    for (int64_t i = 0; i < RATE / 2 - 2000; i++)
+        assert_true(fabsf(one.sound[0]->samples[i] - start->samples[i]) < 1e-5f);
+    assert_true(level(&one, 0.5, 0.9, 0, BANDS) > -11); /* it goes on */
+    for (int64_t i = 0; i < one.sound[1]->frames; i++)
+        assert_true(fabsf(one.sound[1]->samples[i] - two.sound[1]->samples[i]) < 1e-4f);
+    scope_end();
+}
+
+int main(void) {
+    hiss_error error;
+    scope_begin();
+    if (!try_run(open_all, NULL, &error)) {
+        print_message("left out: %s\n", error.message);
+        return 0;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_class),
+        cmocka_unit_test(test_mel),
+        cmocka_unit_test(test_reference),
+        cmocka_unit_test(test_init),
+        cmocka_unit_test(test_loop),
+        cmocka_unit_test(test_continue_and_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

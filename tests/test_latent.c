@@ -1,0 +1,210 @@
+/* Walks over states that are not sound, with a made-up system whose clean state is known: windows, loops, sounds started from, parts kept,
+ * levels; and pictures read as rough spectrograms. What the shipped model makes of its handles is measured by test_handles.c. */
+#include "test.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/random.h"
+#include "signal/canvas.h"
+#include "signal/image.h"
+#include "systems/latent.h"
+#include "systems/rough.h"
+
+/* --- a system with one sample to a position and a known answer --- */
+
+enum { WINDOW = 10, OVERLAP = 4, CHANNELS = 2, LENGTH = 37 };
+
+static int64_t calls, widest;
+static double first_sigma;
+
+static void *prepare(const model *m, const sound_request *r, int64_t samples) {
+    (void) m, (void) r, (void) samples;
+    calls = widest = 0;
+    first_sigma = 0;
+    return NEW(int);
+}
+
+static shape state(const model *m, int64_t samples, bool loop) {
+    (void) m, (void) loop;
+    return SHAPE(samples, CHANNELS);
+}
+
+static float answer(int64_t position) { return 0.5f * sinf(0.3f * (float) position); }
+
+/* Says the answer for each place, whatever x is. */
+static tensor *denoise(const model *m, const void *asked, const tensor *x, double sigma, const int64_t *at,
+                       int64_t whole) {
+    (void) m, (void) asked;
+    if (!calls++) first_sigma = sigma;
+    int64_t n = x->shape[1];
+    widest = n > widest ? n : widest;
+    assert_int_equal(whole, LENGTH);
+    tensor *y = tensor_new(F32, shape_of(x));
+    for (int64_t i = 0; i < n * CHANNELS; i++) f32(y)[i] = answer(at[i / CHANNELS]);
+    return y;
+}
+
+static tensor *encode(const model *m, const audio *sound, int64_t positions) {
+    (void) m;
+    tensor *y = tensor_zero(F32, SHAPE(1, positions, CHANNELS));
+    for (int64_t i = 0; i < positions && i < sound->frames; i++)
+        for (int c = 0; c < CHANNELS; c++) f32(y)[i * CHANNELS + c] = sound->samples[i];
+    return y;
+}
+
+static audio *decode(const model *m, const void *asked, const tensor *x, int64_t samples, uint64_t seed, bool loop) {
+    (void) asked, (void) seed, (void) loop;
+    audio *a = audio_new(samples, 1, m->rate);
+    for (int64_t i = 0; i < samples; i++) a->samples[i] = f32(x)[i * CHANNELS];
+    return a;
+}
+
+static const struct latent_row LATENT = {.window = WINDOW,
+                                         .overlap = OVERLAP,
+                                         .steps = 6,
+                                         .guidance = 2,
+                                         .least = 0.02,
+                                         .most = 1000,
+                                         .prepare = prepare,
+                                         .state = state,
+                                         .denoise = denoise,
+                                         .encode = encode,
+                                         .decode = decode};
+static const system_row SYSTEM = {.name = "known", .sampler = "euler", .latent = &LATENT};
+/* A thousand samples a second, so that nothing is resampled. */
+static const model MODEL = {.system = &SYSTEM, .path = "known", .rate = 1000, .hop = 1};
+
+static float made[LENGTH];
+static void take(void *context, int64_t i, const audio *sound) {
+    (void) context, (void) i;
+    assert_int_equal(sound->frames, LENGTH);
+    memcpy(made, sound->samples, sizeof made);
+}
+
+static sound_request request(void) {
+    sound_request r = sound_request_for(&MODEL);
+    r.seconds = LENGTH / 1000.0;
+    return r;
+}
+
+static void expect_answer(int64_t from, int64_t to) {
+    for (int64_t i = from; i < to; i++) assert_true(fabsf(made[i] - answer(i)) < 1e-5f);
+}
+
+/* Every sampler ends on what the network says; windows and cuts of a loop leave no trace, each place is asked for by its name. */
+static void test_windows(void **unused) {
+    (void) unused;
+    scope_begin();
+    sound_request r = request();
+    generate_sounds(&MODEL, &r, take, NULL);
+    expect_answer(0, LENGTH);
+    assert_int_equal(widest, WINDOW);
+    assert_int_equal(calls, 6 * 6); /* windows at 0, 6, 12, 18, 24, 27 in each step */
+    r.loop = true;
+    generate_sounds(&MODEL, &r, take, NULL);
+    expect_answer(0, LENGTH);
+    r.sampler = "dpmpp-2m";
+    r.schedule = "karras";
+    generate_sounds(&MODEL, &r, take, NULL);
+    expect_answer(0, LENGTH);
+    scope_end();
+}
+
+static audio *ramp_sound(void) {
+    audio *a = audio_new(LENGTH, 1, 1000);
+    for (int i = 0; i < LENGTH; i++)
+        a->samples[i] = 0.95f * (float) (i + 1) / LENGTH; /* the peak of training: gain 1 */
+    return a;
+}
+
+/* Strength says at which level the walk begins: t = 1 - strength. */
+static void test_strength(void **unused) {
+    (void) unused;
+    scope_begin();
+    sound_request r = request();
+    r.init = ramp_sound();
+    r.strength = 0.25;
+    generate_sounds(&MODEL, &r, take, NULL);
+    assert_true(fabs(first_sigma - 0.25 / 0.75) < 1e-6);
+    assert_int_equal(calls, 2 * 6); /* the levels 1/3 and t = 5/6 */
+    r.strength = 1;
+    generate_sounds(&MODEL, &r, take, NULL);
+    assert_true(first_sigma == 1000);
+    scope_end();
+}
+
+/* Samples outside of the spans are those of before; inside is the answer; the level of the sound started from is kept. */
+static void test_parts(void **unused) {
+    (void) unused;
+    scope_begin();
+    sound_request r = request();
+    audio *before = ramp_sound();
+    for (int i = 0; i < LENGTH; i++) before->samples[i] *= 0.5f;
+    r.init = before;
+    time_span span = {0.030, 0.036};
+    r.remake = &span;
+    r.remakes = 1;
+    generate_sounds(&MODEL, &r, take, NULL);
+    for (int i = 0; i < 10; i++) assert_true(fabsf(made[i] - before->samples[i]) < 1e-6f);
+    for (int i = 30; i < 36; i++) assert_true(fabsf(made[i] - 0.5f * answer(i)) < 1e-5f);
+    scope_end();
+}
+
+static void ask_silent(void *argument) {
+    (void) argument;
+    sound_request r = request();
+    audio *a = ramp_sound();
+    memset(a->samples, 0, LENGTH * sizeof(float));
+    r.init = a;
+    generate_sounds(&MODEL, &r, take, NULL);
+}
+
+static void test_silent(void **unused) {
+    (void) unused;
+    expect_failure(ask_silent, NULL, HISS_ERROR_ARGUMENT, "silent");
+}
+
+/* --- pictures --- */
+
+static char root[] = "/tmp/hiss-latent-XXXXXX";
+
+static void read_broken(void *path) { image_read_grey(path); }
+
+static void test_pictures(void **unused) {
+    (void) unused;
+    scope_begin();
+    const char *path = path_join(root, "a.png");
+    canvas *c = canvas_new(40, 30, (colour){0, 0, 0});
+    canvas_fill(c, (box){20, 0, 20, 15}, (colour){255, 255, 255}, 1); /* right half, upper half: late and high */
+    canvas_write(c, path);
+    tensor *grey = image_read_grey(path);
+    assert_int_equal(grey->shape[0], 30);
+    assert_true(f32(grey)[0] == 0 && f32(grey)[39] == 1 && f32(grey)[29 * 40 + 39] == 0);
+    tensor *small = image_resize(grey, 3, 4), *large = image_resize(grey, 60, 80);
+    assert_true(f32(small)[3] > 0.9f && f32(small)[0] < 0.1f && f32(small)[11] < 0.1f);
+    assert_true(f32(large)[70] > 0.99f && f32(large)[59 * 80 + 70] < 0.01f);
+    tensor *mel = rough_mel(path, 1);
+    assert_int_equal(mel->shape[0], 87);
+    assert_int_equal(mel->shape[1], 128);
+    assert_true(f32(mel)[80 * 128 + 120] > 1.4f && f32(mel)[80 * 128 + 5] < -11.4f && f32(mel)[5 * 128 + 120] < -11.4f);
+    bytes whole = file_read(path, 1 << 20);
+    for (size_t cut = 0; cut < whole.size * 3 / 4;
+         cut += 7) { /* cut in the pixels or before: an error, never a crash */
+        char *part = path_join(root, "b.png");
+        file_write(part, whole.data, cut);
+        expect_failure(read_broken, part, HISS_ERROR_FORMAT, "PNG");
+    }
+    scope_end();
+}
+
+int main(void) {
+    if (!mkdtemp(root)) return 1;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_windows), cmocka_unit_test(test_strength), cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_silent),  cmocka_unit_test(test_pictures),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
