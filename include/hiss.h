@@ -98,7 +98,9 @@ typedef struct hiss_request {
     const char *schedule;   /* NULL: the paper's */
     double eta;             /* fresh noise; below 0: the sampler's own */
     const char *class_name; /* or number; NULL: any */
-    double guidance;        /* 1: as trained */
+    double guidance;        /* how strongly to follow what is asked for; 1: as trained; below 0: the model's own */
+    const char *prompt;     /* what to make, for models that follow words; NULL: anything */
+    const char *negative;   /* what the sound is to be led away from; NULL: nothing */
     hiss_progress progress; /* or NULL */
     void *context;          /* handed to it */
 } hiss_request;

@@ -188,14 +188,14 @@ const char *hiss_model_class(const hiss_model *h, int64_t index) {
     return m->classes && index >= 0 && index < m->class_count ? m->classes[index] : NULL;
 }
 
-hiss_request hiss_request_default(void) { return (hiss_request){.eta = -1, .guidance = 1}; }
+hiss_request hiss_request_default(void) { return (hiss_request){.eta = -1, .guidance = -1}; }
 
 static sound_request as_request(const call *c) {
     hiss_request q = c->request ? *c->request : hiss_request_default();
     if (q.seed_like && strcmp(q.seed_like, "hiss") && strcmp(q.seed_like, "torch"))
         fail(HISS_ERROR_ARGUMENT, "seed_like '%s': give hiss or torch", q.seed_like);
     if (q.steps < 0 || q.steps > 10000) fail(HISS_ERROR_ARGUMENT, "%lld steps: give 0 to 10000", (long long) q.steps);
-    sound_request r = sound_request_default();
+    sound_request r = sound_request_for(c->m);
     r.seconds = q.seconds;
     r.seed = q.seed;
     r.torch_noise = q.seed_like && !strcmp(q.seed_like, "torch");
@@ -204,7 +204,9 @@ static sound_request as_request(const call *c) {
     r.schedule = q.schedule;
     r.eta = q.eta;
     r.class = model_class(c->m, q.class_name);
-    r.guidance = q.guidance;
+    if (q.guidance >= 0) r.guidance = q.guidance;
+    r.prompt = q.prompt;
+    r.negative = q.negative;
     return r;
 }
 
