@@ -84,6 +84,13 @@ static double distance(const float *a, const float *b) {
     return sqrt(sum / BANDS);
 }
 
+static double distance_to(const heard *h, const tensor *mel) {
+    double sum = 0;
+    for (int s = 0; s < SOUNDS; s++)
+        for (int64_t f = 0; f < 60; f++) sum += distance(f32(h->mel[s]) + f * BANDS, f32(mel) + f * BANDS);
+    return sum / (60 * SOUNDS);
+}
+
 /* --- the handles --- */
 
 static void test_text(void **state) {
@@ -99,15 +106,42 @@ static void test_text(void **state) {
     scope_end();
 }
 
-static void test_class(void **state) {
+/* The way between two prompts begins at the one and ends at the other, and its middle is neither. */
+static void test_blend(void **state) {
     (void) state;
     scope_begin();
     sound_request r = request(0.7);
-    r.class = model_class(sound_model, "kick");
+    r.prompt = "rolling thunder";
+    heard first = hear(r);
+    r.blend = "birds chirping";
+    heard way[3];
+    for (int k = 0; k < 3; k++) {
+        r.blend_part = 0.5 * k;
+        way[k] = hear(r);
+    }
+    r.blend = NULL;
+    r.prompt = "birds chirping";
+    heard last = hear(r);
+    for (int s = 0; s < SOUNDS; s++)
+        for (int64_t i = 0, n = count(first.mel[s]); i < n; i++) {
+            assert_true(fabsf(f32(way[0].mel[s])[i] - f32(first.mel[s])[i]) < 0.05f);
+            assert_true(fabsf(f32(way[2].mel[s])[i] - f32(last.mel[s])[i]) < 0.05f);
+        }
+    double from = distance_to(&way[1], first.mel[0]), to = distance_to(&way[1], last.mel[0]);
+    print_message("distance of the middle from both ends: %.2f, %.2f\n", from, to);
+    assert_true(from > 0.05 && to > 0.05);
+    scope_end();
+}
+
+static void test_class(void **state) {
+    (void) state;
+    scope_begin();
+    sound_request r = request(1.4);
+    r.class = model_class(sound_model, "thunder");
     heard low = hear(r);
-    r.class = model_class(sound_model, "hi-hat");
+    r.class = model_class(sound_model, "birds");
     heard high = hear(r);
-    print_message("mean band: kick %.2f, hi-hat %.2f\n", brightness(&low), brightness(&high));
+    print_message("mean band: class thunder %.2f, class birds %.2f\n", brightness(&low), brightness(&high));
     assert_true(brightness(&high) > brightness(&low));
     scope_end();
 }
@@ -157,13 +191,6 @@ static void test_reference(void **state) {
     print_message("mean band: after dull noise %.2f, after white noise %.2f\n", brightness(&dull), brightness(&bright));
     assert_true(brightness(&bright) > brightness(&dull));
     scope_end();
-}
-
-static double distance_to(const heard *h, const tensor *mel) {
-    double sum = 0;
-    for (int s = 0; s < SOUNDS; s++)
-        for (int64_t f = 0; f < 60; f++) sum += distance(f32(h->mel[s]) + f * BANDS, f32(mel) + f * BANDS);
-    return sum / (60 * SOUNDS);
 }
 
 /* The more strength, the further from the sound started from. */
@@ -257,13 +284,10 @@ int main(void) {
         return 0;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text),
-        cmocka_unit_test(test_class),
-        cmocka_unit_test(test_mel),
-        cmocka_unit_test(test_reference),
-        cmocka_unit_test(test_init),
-        cmocka_unit_test(test_loop),
-        cmocka_unit_test(test_continue_and_threads),
+        cmocka_unit_test(test_text),      cmocka_unit_test(test_blend),
+        cmocka_unit_test(test_class),     cmocka_unit_test(test_mel),
+        cmocka_unit_test(test_reference), cmocka_unit_test(test_init),
+        cmocka_unit_test(test_loop),      cmocka_unit_test(test_continue_and_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,6 +23,8 @@ typedef enum {
     OPT_CLASS,
     OPT_GUIDANCE,
     OPT_NEGATIVE,
+    OPT_BLEND,
+    OPT_BLEND_PART,
     OPT_ROUGH,
     OPT_ROUGH_BLUR,
     OPT_REFERENCE,

@@ -131,6 +131,8 @@ sound_request request_of(const arguments *a, const model *m) {
     r.class = model_class(m, text(a, OPT_CLASS));
     if (text(a, OPT_GUIDANCE)) read_guidance(text(a, OPT_GUIDANCE), &r);
     r.negative = text(a, OPT_NEGATIVE);
+    r.blend = text(a, OPT_BLEND);
+    r.blend_part = number(a, OPT_BLEND_PART, 0.5);
     r.loop = a->given[OPT_LOOP];
     read_bars(a, &r);
     read_guides(a, m, &r);

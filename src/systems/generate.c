@@ -38,13 +38,13 @@ static void check_common(const model *m, const sound_request *r) {
     if (r->count < 1) fail(HISS_ERROR_ARGUMENT, "count %lld: make at least one sound", (long long) r->count);
     if (r->class >= m->class_count)
         fail(HISS_ERROR_ARGUMENT, "class %d: %s has %lld", r->class, m->path, (long long) m->class_count);
-    const char *asked = r->prompt      ? "a prompt"
-                        : r->negative  ? "a negative prompt"
-                        : r->mel       ? "a rough mel"
-                        : r->reference ? "a reference"
-                        : r->init      ? "a sound to start from"
-                        : r->loop      ? "a loop"
-                                       : NULL;
+    const char *asked = r->prompt || r->blend ? "a prompt"
+                        : r->negative         ? "a negative prompt"
+                        : r->mel              ? "a rough mel"
+                        : r->reference        ? "a reference"
+                        : r->init             ? "a sound to start from"
+                        : r->loop             ? "a loop"
+                                              : NULL;
     if (asked && !m->system->latent)
         fail(HISS_ERROR_ARGUMENT, "%s cannot be asked for %s: it is made from noise and a class alone", m->path, asked);
     if (r->guidance != 1 && !m->class_count && !m->system->latent)

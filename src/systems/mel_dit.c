@@ -145,6 +145,20 @@ static const tensor *text_rows(const text_encoder *e, const char *text) {
     return handle_rows(text_embed(e, &text, 1), sqrtf((float) text_encoder_width(e)), NULL);
 }
 
+/* Between two texts on the arc of unit vectors that joins them. */
+static const tensor *blended_rows(const text_encoder *e, const char *from, const char *to, double part) {
+    int64_t E = text_encoder_width(e);
+    tensor *two = text_embed(e, (const char *const[]){from, to}, 2), *one = tensor_new(F32, SHAPE(1, E));
+    const float *a = f32(two), *b = a + E;
+    double dot = 0;
+    for (int64_t i = 0; i < E; i++) dot += (double) a[i] * b[i];
+    double angle = acos(fmin(fmax(dot, -1), 1)), whole = sin(angle);
+    double left = whole > 1e-6 ? sin((1 - part) * angle) / whole : 1 - part,
+           right = whole > 1e-6 ? sin(part * angle) / whole : part;
+    for (int64_t i = 0; i < E; i++) f32(one)[i] = (float) (left * a[i] + right * b[i]);
+    return handle_rows(one, sqrtf((float) E), NULL);
+}
+
 /* The class whose words mean nearly the same. */
 static int32_t class_like(const model *m, const char *text) {
     static const float LEAST = 0.6f; /* cosine below which words do not mean the same */
@@ -235,9 +249,12 @@ static void *prepare(const model *m, const sound_request *r, int64_t samples) {
     branch nothing = {.class = -1}, all = {.class = r->class};
     if (r->prompt) check_prompt("prompt", r->prompt);
     if (r->negative) check_prompt("negative prompt", r->negative);
+    if (r->blend) check_prompt("second prompt", r->blend);
+    if (r->blend && !r->prompt) fail(HISS_ERROR_ARGUMENT, "a second prompt needs a first one to start from");
     if (r->prompt || r->negative) {
         const text_encoder *e = encoder_of(m);
-        if (r->prompt) all.text = text_rows(e, r->prompt);
+        if (r->prompt)
+            all.text = r->blend ? blended_rows(e, r->prompt, r->blend, r->blend_part) : text_rows(e, r->prompt);
         if (r->negative) nothing.text = text_rows(e, r->negative);
     }
     int64_t positions = state(m, samples, r->loop).dims[0];

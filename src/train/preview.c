@@ -71,7 +71,7 @@ static void make_preview(void *argument) {
     request.guidance = p->recipe->sounds.guidance;
     p->sounds = NEW_ARRAY(const audio *, p->recipe->sounds.count);
     p->names = NEW_ARRAY(const char *, p->recipe->sounds.count);
-    if (p->mel) make_vocoded(p, m, &request);
+    if (p->mel && m->mels) make_vocoded(p, m, &request);
     else make_free(p, m, &request);
     if (p->count) write_sounds(p);
 }
@@ -79,7 +79,7 @@ static void make_preview(void *argument) {
 bool preview_make(const recipe *r, const char *model, const char *folder, const tensor *mel) {
     preview p = {.recipe = r, .model = model, .folder = folder, .mel = mel};
     hiss_error error;
-    if (r->data.mel && !mel) return false; /* nothing was held out to take a mel from */
+    if (r->data.mel && !r->data.features && !mel) return false; /* nothing was held out to take a mel from */
     progress_handler handler;
     void *context;
     progress_to(NULL, NULL, &handler, &context); /* the steps of training are what is shown */
