@@ -190,6 +190,12 @@ static void put_kept_back(const model *m, const sound_request *r, const audio *b
 
 /* --- one sound --- */
 
+/* Guided networks overshoot: what exceeds full scale is brought to the level of training. */
+static void hold_peak(audio *a) {
+    float peak = audio_peak(a);
+    for (int64_t i = 0; peak > 1 && i < a->frames * a->channels; i++) a->samples[i] *= INIT_PEAK / peak;
+}
+
 /* Noise at the first level, around the sound started from. */
 static tensor *first_state(walk_context *w, shape s, double sigma, const tensor *clean) {
     tensor *x = tensor_new(F32, SHAPE(1, s.dims[0], s.dims[1]));
@@ -231,5 +237,6 @@ audio *latent_sound(const model *m, const sound_request *r, const void *asked, i
     audio *a = row->decode(m, asked, x, samples, r->seed + (uint64_t) i, r->loop);
     if (init && r->remakes) put_kept_back(m, r, init, a);
     for (int64_t k = 0; k < a->frames * a->channels; k++) a->samples[k] *= gain;
+    if (!init) hold_peak(a);
     return a;
 }
