@@ -80,6 +80,7 @@ static void forward_tile(const walk *w, int64_t b, int64_t t, int n, int64_t pan
     const float *x = w->x + b * w->in_rows * w->steps;
     float bias[TILE_COLUMNS] __attribute__((aligned(64)));
     bool inside = taps_inside(w, t, n, &from, &to);
+    if (from == to) from = 0, to = 1, inside = false; /* zeros only: one tap of them */
     tile u = {.row = w->stride * w->steps,
               .tap = w->dilation * w->steps,
               .step = 1,
@@ -87,6 +88,7 @@ static void forward_tile(const walk *w, int64_t b, int64_t t, int n, int64_t pan
               .b_step = TILE_COLUMNS,
               .taps = to - from,
               .steps = w->steps,
+              .first_tap = from,
               .c = w->y + (b * w->rows + t) * w->columns + first,
               .c_row = w->columns,
               .add = w->add};

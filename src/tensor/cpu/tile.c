@@ -5,6 +5,15 @@
 #include "base/error.h"
 #include "base/parallel.h"
 
+/* Steps that one sum runs over, about, before it is added to what is there: the rounding error of a sum grows with its length. The
+ * borders stand at fixed taps and steps of the whole kernel, so that a tile that leaves out taps of zeros adds up the same. */
+enum { CHAIN = 256 };
+
+static inline bool chain_ends(const tile *t, int64_t k, int64_t p) {
+    int64_t at = (t->first_tap + k) * t->steps;
+    return p > 0 || at / CHAIN != (at - t->steps) / CHAIN;
+}
+
 #define UNROLL _Pragma("GCC unroll 32")
 
 /* R rows of V vectors of W floats. along_rows: a's rows are next to each other, else its steps are. */
@@ -12,31 +21,40 @@
     typedef float NAME##_vector __attribute__((vector_size(4 * W), aligned(4), may_alias));                            \
     TARGET static inline __attribute__((always_inline)) void NAME##_kernel(const tile *t, int64_t first, const int R,  \
                                                                            const int V, const bool along_rows) {       \
-        NAME##_vector sum[TILE_ROWS][8];                                                                               \
         const int64_t row = along_rows ? 1 : t->row, step = along_rows ? t->step : 1, b_step = t->b_step;              \
-        UNROLL for (int r = 0; r < R; r++) UNROLL for (int v = 0; v < V; v++) sum[r][v] = (NAME##_vector){0};          \
         const float *b = t->b;                                                                                         \
-        for (int64_t k = 0; k < t->taps; k++) {                                                                        \
-            const float *a = t->a + first * row + k * t->tap;                                                          \
-            for (int64_t p = 0; p < t->steps; p++, a += step, b += b_step) {                                           \
-                NAME##_vector column[8];                                                                               \
-                UNROLL for (int v = 0; v < V; v++) column[v] = *(const NAME##_vector *) (const void *) (b + v * W);    \
-                UNROLL for (int r = 0; r < R; r++) {                                                                   \
-                    float x = a[r * row];                                                                              \
-                    UNROLL for (int v = 0; v < V; v++) sum[r][v] += x * column[v];                                     \
+        bool add = t->add, bias = t->bias;                                                                             \
+        int64_t k = 0, p = 0;                                                                                          \
+        do {                                                                                                           \
+            NAME##_vector sum[TILE_ROWS][8];                                                                           \
+            UNROLL for (int r = 0; r < R; r++) UNROLL for (int v = 0; v < V; v++) sum[r][v] = (NAME##_vector){0};      \
+            do {                                                                                                       \
+                const float *a = t->a + first * row + k * t->tap + p * step;                                           \
+                int64_t end = t->steps - p < CHAIN ? t->steps : p + CHAIN;                                             \
+                for (; p < end; p++, a += step, b += b_step) {                                                         \
+                    NAME##_vector column[8];                                                                           \
+                    UNROLL for (int v = 0; v < V; v++) column[v] =                                                     \
+                        *(const NAME##_vector *) (const void *) (b + v * W);                                           \
+                    UNROLL for (int r = 0; r < R; r++) {                                                               \
+                        float x = a[r * row];                                                                          \
+                        UNROLL for (int v = 0; v < V; v++) sum[r][v] += x * column[v];                                 \
+                    }                                                                                                  \
+                }                                                                                                      \
+                if (p == t->steps) p = 0, k++;                                                                         \
+            } while (k < t->taps && !chain_ends(t, k, p));                                                             \
+            UNROLL for (int r = 0; r < R; r++) {                                                                       \
+                float *c = t->c + (first + r) * t->c_row;                                                              \
+                UNROLL for (int v = 0; v < V; v++) {                                                                   \
+                    NAME##_vector *to = (NAME##_vector *) (void *) (c + v * W);                                        \
+                    NAME##_vector s = sum[r][v];                                                                       \
+                    if (bias) s += *(const NAME##_vector *) (t->bias + v * W);                                         \
+                    if (add) s += *to;                                                                                 \
+                    *to = s;                                                                                           \
                 }                                                                                                      \
             }                                                                                                          \
-        }                                                                                                              \
-        UNROLL for (int r = 0; r < R; r++) {                                                                           \
-            float *c = t->c + (first + r) * t->c_row;                                                                  \
-            UNROLL for (int v = 0; v < V; v++) {                                                                       \
-                NAME##_vector *to = (NAME##_vector *) (void *) (c + v * W);                                            \
-                NAME##_vector s = sum[r][v];                                                                           \
-                if (t->bias) s += *(const NAME##_vector *) (t->bias + v * W);                                          \
-                if (t->add) s += *to;                                                                                  \
-                *to = s;                                                                                               \
-            }                                                                                                          \
-        }                                                                                                              \
+            add = true;                                                                                                \
+            bias = false;                                                                                              \
+        } while (k < t->taps);                                                                                         \
     }
 
 typedef void kernel(const tile *t, int64_t first);

@@ -1,7 +1,7 @@
 /* The innermost product: a tile of at most TILE_ROWS x TILE_COLUMNS sums held in registers. Everything that is a product
  * of matrices in f32 - convolutions, their gradients, linear layers - is cut into such tiles (products.c).
  *
- * An element's sum runs over taps and steps in order, whatever the tile's size, the processor or the number of threads:
+ * An element's sum runs over taps and steps in order, in chains of a fixed length, whatever the tile's size, the processor or the number of threads:
  * cutting the work differently changes no bit of the result. */
 #ifndef HISS_TENSOR_CPU_TILE_H
 #define HISS_TENSOR_CPU_TILE_H
@@ -16,7 +16,8 @@ enum { TILE_ROWS = 14, TILE_HALF = 16, TILE_COLUMNS = 2 * TILE_HALF };
 typedef struct {
     const float *a, *b;
     int64_t row, tap, step, b_step;
-    int64_t taps, steps;
+    int64_t taps, steps; /* at least one tap */
+    int64_t first_tap;   /* that tap 0 is in the whole kernel */
     float *c;
     int64_t c_row;
     const float *bias; /* [TILE_COLUMNS], added to =; or NULL */
