@@ -107,7 +107,7 @@ static double *weighed(const mel_bank *bank, const double *spectrum, int64_t F) 
 static double *scale_mel(const sound_pair *p, const float *of, int n_fft, int64_t *elements) {
     enum { MELS = 64 };
     const stft_shape shape = {n_fft, n_fft, n_fft / 4, STFT_HOP_CENTRED, false};
-    const mel_bank *bank = mel_bank_new(MEL_HTK, false, p->rate, n_fft, MELS, 0, p->rate / 2);
+    const mel_bank *bank = mel_bank_new(MEL_HTK, false, p->rate, n_fft, MELS, 0, p->rate / 2.0);
     const float *window = stft_window(&shape);
     double square = 0;
     for (int i = 0; i < n_fft; i++) square += (double) window[i] * window[i];
@@ -204,7 +204,7 @@ static double cepstral_distance(const cepstra *a, const cepstra *b) {
 static cepstra decibel_cepstra(const float *sound, int64_t n, int rate) {
     enum { MELS = 80, COEFFICIENTS = 14 };
     const stft_shape shape = {1024, 1024, 256, STFT_CENTRED, false};
-    const mel_bank *bank = mel_bank_new(MEL_SLANEY, true, rate, shape.n_fft, MELS, 0, fmin(8000, rate / 2));
+    const mel_bank *bank = mel_bank_new(MEL_SLANEY, true, rate, shape.n_fft, MELS, 0, fmin(8000, rate / 2.0));
     int64_t all;
     double *spectrum = powers(&shape, sound, n, &all);
     for (int64_t i = 0; i < all; i++) spectrum[i] = sqrt(spectrum[i]);

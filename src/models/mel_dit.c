@@ -131,7 +131,7 @@ static tensor *waves_of(const float *values, float factor, int64_t B) {
     tensor *y = tensor_new(F32, SHAPE(B, WAVES));
     for (int64_t b = 0; b < B; b++)
         for (int i = 0; i < WAVES / 2; i++) {
-            float angle = values[b] * factor * expf(-logf(1e4f) * (float) i / (WAVES / 2));
+            float angle = values[b] * factor * expf(-logf(1e4f) * (float) i * 2 / WAVES);
             f32(y)[b * WAVES + i] = cosf(angle);
             f32(y)[b * WAVES + WAVES / 2 + i] = sinf(angle);
         }

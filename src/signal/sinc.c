@@ -41,8 +41,10 @@ typedef struct {
 static int64_t divisor(int64_t a, int64_t b) { return b ? divisor(b, a % b) : a; }
 
 static sinc_table table_of(const sinc_filter *f, int from, int to) {
+    require(from > 0 && to > 0);
     const int64_t g = divisor(from, to);
     sinc_table t = {.o = from / g, .n = to / g};
+    require(t.o > 0 && t.n > 0);
     const double cutoff = (double) (t.o < t.n ? t.o : t.n) * f->rolloff;
     t.reach = (int64_t) ceil(f->width * (double) t.o / cutoff);
     t.taps = 2 * t.reach + 2;

@@ -153,7 +153,9 @@ static void join_one(store *s, stored *values, stored *scales, shape logical, in
     uint64_t size;
     if (!shape_size(logical, sizeof(float), &size))
         fail(HISS_ERROR_FORMAT, "%s: the quantised tensor '%s' is impossibly large", s->path, name);
-    int64_t R = logical.dims[0], L = (int64_t) (size / sizeof(float)) / R;
+    int64_t R = logical.dims[0];
+    require(R > 0 && group > 0);
+    int64_t L = (int64_t) (size / sizeof(float)) / R;
     if (values->entry.type != U8 || !is_matrix(values, R, row_bytes(L, bits)) || scales->entry.type != BF16 ||
         scales->swap || !is_matrix(scales, R, L / group + (L % group != 0)))
         fail(HISS_ERROR_FORMAT,
