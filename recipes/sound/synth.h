@@ -30,8 +30,6 @@ extern const int generator_count;
 /* Sound number `seed` of a generator: at most 12 s, peak 0.95, uncut. */
 void synth_make(sound *s, const generator *g, uint64_t seed);
 void synth_end(sound *s);
-/* A part made by another generator, before it is normalised; its caption is its first words. */
-void synth_part(sound *s, const generator *g, sound *from);
 const generator *generator_named(void (*make)(sound *s));
 
 /* --- chance --- */

@@ -100,7 +100,7 @@ void scene(sound *s) {
     for (int layer = 0; layer < 2; layer++)
         for (int time = 0; time < (layer ? pairs[k].times : 1); time++) {
             sound part = {.state = s->state ^ (uint64_t) (7919 * (2 * time + layer + 1))};
-            synth_part(&part, generator_named(layer ? pairs[k].over : pairs[k].ground), s);
+            (layer ? pairs[k].over : pairs[k].ground)(&part);
             level(&part, layer ? uni(s, .35, .8) : uni(s, .45, .8));
             int last = s->n - part.n, start = last > 0 && layer ? (int) uni(s, 0, last) : 0;
             /* A ground that is too short goes round; its ends are crossed over a tenth of a second. */

@@ -109,11 +109,6 @@ const generator *generator_named(void (*make)(sound *s)) {
     abort();
 }
 
-void synth_part(sound *s, const generator *g, sound *from) {
-    (void) from;
-    g->make(s);
-}
-
 void synth_end(sound *s) {
     for (int i = 0; i < s->scratch_count; i++) free(s->scratch[i]);
     s->scratch_count = 0;
