@@ -13,16 +13,10 @@
 #include "scene/render.h"
 #include "scene/tell.h"
 #include "signal/picture.h"
+#include "systems/shipped.h"
 
 /* What the argument means: a file if it is called or is one, words otherwise. */
 static bool is_file(const char *argument) { return ends_with(argument, ".json") || file_exists(argument); }
-
-static const char *shipped_model(void) {
-    static const char *const SHIPPED[] = {"models/sound", "models/drums"};
-    for (size_t i = 0; i < sizeof SHIPPED / sizeof *SHIPPED; i++)
-        if (file_exists(path_join(SHIPPED[i], "config.json"))) return SHIPPED[i];
-    return NULL;
-}
 
 /* What is typed goes before what the scene says. */
 static scene *read_scene(const arguments *a) {
@@ -30,7 +24,8 @@ static scene *read_scene(const arguments *a) {
     s->seconds = number(a, OPT_SECONDS, s->seconds);
     if (a->given[OPT_SEED]) s->seed = (uint64_t) integer(a, OPT_SEED, 0);
     if (text(a, OPT_MODEL)) s->model = text(a, OPT_MODEL);
-    if (!s->model) s->model = shipped_model();
+    if (!s->model) s->model = shipped_find("sound");
+    if (!s->model) s->model = shipped_find("drums");
     if (a->given[OPT_GUIDANCE]) s->guidance = number(a, OPT_GUIDANCE, s->guidance);
     s->steps = integer(a, OPT_STEPS, s->steps);
     if (text(a, OPT_SAMPLER)) s->sampler = text(a, OPT_SAMPLER);

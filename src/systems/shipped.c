@@ -16,18 +16,31 @@ static const char *program_folder(void) {
     return path_folder(path);
 }
 
-const char *shipped_model(const char *name) {
-    const char *named = getenv("HISS_MODELS"), *program = program_folder(), *places[4] = {0};
+enum { PLACES = 3 };
+
+/* Where NAME may be, in the order of looking; the number of places. */
+static int places_of(const char *name, const char *paths[PLACES]) {
+    const char *named = getenv("HISS_MODELS"), *program = program_folder();
     int n = 0;
-    if (named && *named) places[n++] = named;
-    if (program) places[n++] = path_join(program, "../share/hiss/models");
-    if (program) places[n++] = path_join(program, "../models");
-    const char *seen = "";
-    for (int i = 0; i < n; i++) {
-        char *path = path_join(places[i], name);
-        if (folder_exists(path)) return path;
-        seen = format("%s%s%s", seen, i ? ", " : "", path);
-    }
+    if (named && *named) paths[n++] = path_join(named, name);
+    if (program) paths[n++] = path_join(path_join(program, "../share/hiss/models"), name);
+    if (program) paths[n++] = path_join(path_join(program, "../models"), name);
+    return n;
+}
+
+const char *shipped_find(const char *name) {
+    const char *paths[PLACES];
+    int n = places_of(name, paths);
+    for (int i = 0; i < n; i++)
+        if (folder_exists(paths[i])) return paths[i];
+    return NULL;
+}
+
+const char *shipped_model(const char *name) {
+    const char *found = shipped_find(name), *paths[PLACES], *seen = "";
+    if (found) return found;
+    int n = places_of(name, paths);
+    for (int i = 0; i < n; i++) seen = format("%s%s%s", seen, i ? ", " : "", paths[i]);
     fail(HISS_ERROR_FILE, "the model '%s' is not there: looked at %s; set HISS_MODELS to the folder that holds it",
          name, n ? seen : "nothing");
 }

@@ -5,5 +5,7 @@
 /* The folder of the shipped model: under $HISS_MODELS, beside the installed program (../share/hiss/models), or in the source tree
  * that the program was built in (../models). Fails, telling where it looked. In the current scope. */
 const char *shipped_model(const char *name);
+/* The same, or NULL where it is not there. */
+const char *shipped_find(const char *name);
 
 #endif
