@@ -191,13 +191,15 @@ static void put_piece(unigram *u, span text, int32_t id, double score) {
     if (text.size) vocabulary_put(u->pieces, text, id);
 }
 
+/* The value of a capital hexadecimal digit, or -1. */
+static int digit_value(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; }
+
 /* Notes the id of <0x00> .. <0xFF>; false for other pieces. */
 static bool put_byte(unigram *u, span piece, int32_t id) {
-    static const char DIGITS[] = "0123456789ABCDEF";
     if (piece.size != 6 || memcmp(piece.data, "<0x", 3) != 0 || piece.data[5] != '>') return false;
-    const char *high = memchr(DIGITS, piece.data[3], 16), *low = memchr(DIGITS, piece.data[4], 16);
-    if (!high || !low) return false;
-    u->bytes[16 * (high - DIGITS) + (low - DIGITS)] = id;
+    int high = digit_value(piece.data[3]), low = digit_value(piece.data[4]);
+    if (high < 0 || low < 0) return false;
+    u->bytes[16 * high + low] = id;
     return true;
 }
 
