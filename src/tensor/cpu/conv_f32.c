@@ -119,6 +119,9 @@ static void walk_forward(const walk *w) {
     int64_t block = BLOCK_BYTES / (int64_t) sizeof(float) / w->steps / TILE_ROWS * TILE_ROWS;
     if (block < BLOCK_ROWS_LEAST) block = BLOCK_ROWS_LEAST;
     int64_t panels = parts_of(w->columns, TILE_COLUMNS), blocks = parts_of(w->rows, block);
+    block =
+        parts_of(parts_of(w->rows, blocks), TILE_ROWS) * TILE_ROWS; /* alike: a thread with a small rest would wait */
+    blocks = parts_of(w->rows, block);
     int64_t work = w->batch * w->rows * w->columns * w->taps * w->steps;
     int threads = work > PARALLEL_PRODUCT ? threads_get() : 1;
     scope_begin();
