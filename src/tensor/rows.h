@@ -3,14 +3,8 @@
 #ifndef HISS_TENSOR_ROWS_H
 #define HISS_TENSOR_ROWS_H
 
+#include "tensor/kernels.h"
 #include "tensor/tensor.h"
-
-/* Operands seen as matrices of rows. */
-typedef struct {
-    void *data;
-    dtype type; /* F32 or BF16 */
-    int64_t width;
-} rows;
 
 /* Rows of a tensor: all dimensions but the last. A gradient buffer has its tensor's rows. */
 rows rows_of(const tensor *t);

@@ -17,10 +17,7 @@
 #include <stdint.h>
 
 #include "base/scope.h"
-
-typedef enum { F32, BF16, F16, F64, I64, I32, I16, I8, U8, BOOL8, DTYPES } dtype;
-size_t dtype_size(dtype t);
-const char *dtype_name(dtype t); /* as safetensors spells it: "F32", "BF16", ... */
+#include "tensor/dtype.h"
 
 enum { MAX_RANK = 8 };
 
