@@ -51,12 +51,18 @@ typedef struct deferred {
     void *handle;
 } deferred;
 
+struct foreign {
+    ring link;
+    void *data;
+    void (*give)(void *data);
+};
+
 struct scope {
     scope *parent; /* current when this one was opened */
     scope *older;  /* opened before this one in its thread */
     scope *merged; /* what it held went there, and what is put into it from now on goes there too */
     ring chunks;   /* the first of them holds this struct */
-    ring blocks;
+    ring blocks, foreign;
     uint8_t *at, *end; /* free part of the newest chunk */
     size_t next_chunk;
     deferred *newest;
@@ -268,6 +274,7 @@ scope *scope_create(void) {
     *s = (scope){.at = data + sizeof(scope), .end = data + size, .next_chunk = 2 * CHUNK_FIRST};
     ring_init(&s->chunks);
     ring_init(&s->blocks);
+    ring_init(&s->foreign);
     ring_add(&s->chunks, &b->link);
     return s;
 }
@@ -280,10 +287,15 @@ static void run_deferred(scope *s) {
     }
 }
 
+static void give_foreign(scope *s) {
+    while (s->foreign.next != &s->foreign) foreign_release((foreign *) s->foreign.next);
+}
+
 void scope_destroy(scope *s) {
     if (!s) return;
     require(s != current);
     run_deferred(s);
+    give_foreign(s);
     pool_give_all(&s->blocks);
     pool_give_all(&s->chunks);
 }
@@ -363,6 +375,7 @@ void scope_end_merge(void) {
     }
     s->merged = into;
     ring_splice(&into->blocks, &s->blocks);
+    ring_splice(&into->foreign, &s->foreign);
     ring_splice(&into->chunks, &s->chunks);
 }
 
@@ -460,6 +473,32 @@ void block_release(void *data) {
     pthread_mutex_lock(&pool.lock);
     pool_give(b);
     pthread_mutex_unlock(&pool.lock);
+}
+
+foreign *foreign_keep(void *data, void (*give)(void *data)) {
+    scope *s = scope_current();
+    foreign *f = alloc_try(s, sizeof *f);
+    if (!f) {
+        give(data);
+        out_of_memory(sizeof *f);
+    }
+    *f = (foreign){.data = data, .give = give};
+    ring_add(&s->foreign, &f->link);
+    return f;
+}
+
+foreign *foreign_move(foreign *f, scope *to) {
+    to = standing(to);
+    foreign *moved = alloc_in(to, sizeof *moved);
+    ring_remove(&f->link);
+    *moved = *f;
+    ring_add(&to->foreign, &moved->link);
+    return moved;
+}
+
+void foreign_release(foreign *f) {
+    ring_remove(&f->link);
+    f->give(f->data);
 }
 
 void defer(void (*close)(void *handle), void *handle) {

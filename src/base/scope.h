@@ -53,6 +53,14 @@ void *block_move(void *block, scope *to);
 void block_release(void *block);
 enum { SCOPE_LARGE = 1 << 14 };
 
+/* Memory that another allocator made (a device's) and that lives like a block: `give` takes it back when its scope ends, or
+ * before. foreign_keep puts it into the current scope; out of memory, it is given back first. foreign_move: use the returned
+ * pointer. */
+typedef struct foreign foreign;
+foreign *foreign_keep(void *data, void (*give)(void *data));
+foreign *foreign_move(foreign *f, scope *to);
+void foreign_release(foreign *f);
+
 /* Calls close(handle) when the current scope ends (closing a file, a library object). */
 void defer(void (*close)(void *handle), void *handle);
 

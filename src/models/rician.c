@@ -122,6 +122,9 @@ CLONES static void slope_kernel(const float *const *in, float *out, int64_t firs
     }
 }
 
+/* No device knows them: the loss is the host's. */
+static const row_op value_op = {.kernel = value_kernel}, slope_op = {.kernel = slope_kernel};
+
 static void rician_backward(node *n) {
     problem p = *(const problem *) n->options;
     const tensor *o = n->in[0];
@@ -130,7 +133,7 @@ static void rician_backward(node *n) {
     if (!d) return;
     p.grad = (float) (n->grad[0] / p.weight);
     const rows in[3] = {rows_of(o), rows_of(p.r), rows_of(p.w)};
-    map_rows(row_count(o), rows_of_gradient(d, o), more, in, 3, slope_kernel, &p);
+    map_rows(row_count(o), rows_of_gradient(d, o), more, in, 3, &slope_op, &p);
 }
 
 static const double LEAST_WEIGHT = 1e-6;
@@ -144,15 +147,18 @@ static double sum_of(const float *x, int64_t n) {
 tensor *rician_loss(const tensor *o, const tensor *r, const tensor *weight) {
     const int64_t n = row_count(o), K = o->shape[o->rank - 1] / 2;
     require(count(r) == n * K && count(weight) == n * K && r->shape[r->rank - 1] == K);
+    o = brought(o);
+    bool was = device_switch(false);
     problem p = {.bins = K, .weight = sum_of(f32(weight), n * K), .r = r, .w = weight};
     if (p.weight < LEAST_WEIGHT) p.weight = LEAST_WEIGHT; /* nothing counts: the loss is 0 */
     tensor *loss = tensor_new(F32, SHAPE(1));
     scope_begin();
     float *sums = alloc((size_t) n * sizeof(float));
     const rows in[3] = {rows_of(o), rows_of(r), rows_of(weight)};
-    map_rows(n, (rows){sums, F32, 1}, false, in, 3, value_kernel, &p);
+    map_rows(n, (rows){sums, F32, 1}, false, in, 3, &value_op, &p);
     *f32(loss) = (float) (sum_of(sums, n) / p.weight);
     scope_end();
     record(loss, rician_backward, INPUTS(o), &p, sizeof p);
+    device_switch(was);
     return loss;
 }

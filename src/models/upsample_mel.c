@@ -91,6 +91,8 @@ tensor *upsample_mel(const tensor *x, const tensor *w, const tensor *b, float sl
     enum { WIDEST = 1024 };
     problem p = {x->shape[0], x->shape[1], x->shape[2], w->shape[3] / 2, slope};
     require(x->type == F32 && p.M <= WIDEST && p.s % 2 == 0 && w->shape[2] == 3);
+    x = brought(x), w = brought(w), b = brought(b);
+    bool was = device_switch(false);
     int64_t rows = p.F * p.s;
     tensor *y = tensor_new(out, SHAPE(p.B, rows, p.M));
     const float *from = f32(x), *weight = f32(w);
@@ -103,5 +105,6 @@ tensor *upsample_mel(const tensor *x, const tensor *w, const tensor *b, float sl
         else f32_to_bf16((uint16_t *) y->data + r * p.M, row, p.M);
     }
     record(y, upsample_backward, INPUTS(x, w, b), &p, sizeof p);
+    device_switch(was);
     return y;
 }

@@ -251,21 +251,37 @@ static void backward_head(const problem *a, const scratch *w, const slopes *d, i
     }
 }
 
-static float *cleared_sink(const tensor *t) {
-    bool more;
-    float *d = gradient_sink(t, &more);
-    if (d && !more) memset(d, 0, (size_t) count(t) * sizeof *d);
-    return d;
+/* The problem as a device has it. */
+static attention_problem there(const problem *a) {
+    return (attention_problem){.B = a->B,
+                               .T = a->T,
+                               .S = a->S,
+                               .H = a->H,
+                               .G = a->G,
+                               .D = a->D,
+                               .q = a->q,
+                               .k = a->k,
+                               .v = a->v,
+                               .q_type = a->q_type,
+                               .k_type = a->k_type,
+                               .v_type = a->v_type,
+                               .bias = a->bias,
+                               .mask = a->mask,
+                               .bias_batch = a->bias_batch,
+                               .bias_heads = a->bias_heads,
+                               .scale = a->scale,
+                               .causal = a->causal};
 }
 
 static void attention_backward(node *n) {
     const problem *a = n->options;
-    slopes d = {cleared_sink(n->in[0]),
-                cleared_sink(n->in[1]),
-                cleared_sink(n->in[2]),
-                cleared_sink(n->in[3]),
-                n->out->type == F32 ? f32(n->out) : f32(tensor_to_f32(n->out)),
-                n->grad};
+    slopes d = {gradient_sum(n->in[0]), gradient_sum(n->in[1]),         gradient_sum(n->in[2]),
+                gradient_sum(n->in[3]), values(placed_as(n->out, F32)), n->grad};
+    if (device_current()) {
+        attention_problem p = there(a);
+        device_current()->attend_back(&p, d.out, d.grad, a->sums, d.dq, d.dk, d.dv, d.dbias);
+        return;
+    }
     int threads = threads_get();
     float *memory = alloc((size_t) threads * scratch_floats(a) * sizeof *memory);
     /* Heads and batch items that share a bias add to the same gradient: those go one after the other. */
@@ -297,7 +313,7 @@ static problem describe(const tensor *q, const tensor *k, const tensor *v, const
     }
     if (o->bias) {
         int rank = o->bias->rank;
-        a.bias = f32(o->bias);
+        a.bias = values(o->bias);
         a.bias_batch = rank == 4 ? o->bias->shape[0] : 1;
         a.bias_heads = o->bias->shape[rank - 3];
         require((a.bias_batch == 1 || a.bias_batch == a.B) && (a.bias_heads == 1 || a.bias_heads == a.H) &&
@@ -307,10 +323,18 @@ static problem describe(const tensor *q, const tensor *k, const tensor *v, const
 }
 
 tensor *attention(const tensor *q, const tensor *k, const tensor *v, attention_options o) {
+    PLACE(q);
+    PLACE(k);
+    PLACE(v);
+    PLACE(o.bias);
+    PLACE(o.mask);
     problem a = describe(q, k, v, &o);
-    tensor *y = tensor_new(o.out, shape_of(q));
-    if (recording()) a.sums = alloc((size_t) (a.B * a.H * a.T + 1) * sizeof *a.sums);
-    attend(&a, y->data, o.out);
+    tensor *y = tensor_result(o.out, shape_of(q));
+    if (recording()) a.sums = alloc_there((size_t) (a.B * a.H * a.T + 1) * sizeof *a.sums);
+    if (device_current()) {
+        attention_problem p = there(&a);
+        device_current()->attend(&p, y->data, o.out, a.sums);
+    } else attend(&a, y->data, o.out);
     record(y, attention_backward, INPUTS(q, k, v, o.bias), &a, sizeof a);
     return y;
 }

@@ -1,17 +1,10 @@
 /* Products with what is the same for many positions: a row per batch item (gates of adaLN) or one row for all (layer
  * scale, Touvron et al. 2021). */
-#include <string.h>
-
 #include "base/parallel.h"
 #include "tensor/node.h"
 #include "tensor/ops.h"
 #include "tensor/reduce.h"
 #include "tensor/rows.h"
-
-typedef struct {
-    const float *gate;    /* [rows / positions, C], or NULL for ones */
-    int64_t positions, C; /* rows of x to one row of gate */
-} gating;
 
 /* in: x or NULL, y -> x + y gate. */
 CLONES static void gate_kernel(const float *const *in, float *out, int64_t first, int64_t n, const void *context) {
@@ -38,29 +31,33 @@ CLONES static void product_kernel(const float *const *in, float *restrict out, i
     for (int64_t i = 0; i < n * C; i++) out[i] = a[i] * b[i];
 }
 
+static const row_op gate_op = {gate_kernel, ROW_GATE, sizeof(gating)},
+                    product_op = {product_kernel, ROW_MULTIPLY, sizeof(gating)};
+
 static void gate_backward(node *n) {
     const gating *m = n->options, pass = {NULL, m->positions, m->C};
     const tensor *x = n->in[0], *y = n->in[1], *gate = n->in[2];
     rows g = rows_of_gradient(n->grad, n->out), in[2] = {{0}, g}, both[2] = {g, rows_of(y)};
     bool more;
     float *dx = gradient_sink(x, &more);
-    if (dx) map_rows(row_count(y), rows_of_gradient(dx, x), more, in, 2, gate_kernel, &pass);
+    if (dx) map_rows(row_count(y), rows_of_gradient(dx, x), more, in, 2, &gate_op, &pass);
     float *dy = gradient_sink(y, &more);
-    if (dy) map_rows(row_count(y), rows_of_gradient(dy, y), more, in, 2, gate_kernel, m);
-    float *dgate = gradient_sink(gate, &more);
+    if (dy) map_rows(row_count(y), rows_of_gradient(dy, y), more, in, 2, &gate_op, m);
+    float *dgate = gradient_sum(gate);
     if (!dgate) return;
-    float *each = alloc((size_t) count(y) * sizeof(float));
-    map_rows(row_count(y), (rows){each, F32, m->C}, false, both, 2, product_kernel, m);
-    if (!more) memset(dgate, 0, (size_t) count(gate) * sizeof(float));
-    for (int64_t b = 0; b < row_count(y) / m->positions; b++)
-        sum_rows_into(dgate + b * m->C, each + b * m->positions * m->C, m->positions, m->C);
+    float *each = alloc_there((size_t) count(y) * sizeof(float));
+    map_rows(row_count(y), (rows){each, F32, m->C}, false, both, 2, &product_op, m);
+    sum_groups(dgate, each, row_count(y) / m->positions, m->positions, m->C);
 }
 
 static tensor *gate_rows(const tensor *x, const tensor *y, const tensor *gate, int64_t positions, dtype out) {
-    gating m = {gate ? f32(gate) : NULL, positions ? positions : 1, y->shape[y->rank - 1]};
-    tensor *z = tensor_new(out, shape_of(y));
+    PLACE(x);
+    PLACE(y);
+    PLACE(gate);
+    gating m = {values(gate), positions ? positions : 1, y->shape[y->rank - 1]};
+    tensor *z = tensor_result(out, shape_of(y));
     rows in[2] = {rows_of(x), rows_of(y)};
-    map_rows(row_count(y), rows_of(z), false, in, 2, gate_kernel, &m);
+    map_rows(row_count(y), rows_of(z), false, in, 2, &gate_op, &m);
     record(z, gate_backward, INPUTS(x, y, gate), &m, sizeof m);
     return z;
 }
@@ -84,16 +81,18 @@ static void multiply_backward(node *n) {
         rows in[2] = {rows_of_gradient(n->grad, n->out), rows_of(n->in[1 - i])};
         bool more;
         float *d = gradient_sink(n->in[i], &more);
-        if (d) map_rows(row_count(n->out), rows_of_gradient(d, n->in[i]), more, in, 2, product_kernel, m);
+        if (d) map_rows(row_count(n->out), rows_of_gradient(d, n->in[i]), more, in, 2, &product_op, m);
     }
 }
 
 tensor *multiply(const tensor *a, const tensor *b, dtype out) {
     gating m = {NULL, 1, a->shape[a->rank - 1]};
     require(count(a) == count(b) && b->shape[b->rank - 1] == m.C);
-    tensor *y = tensor_new(out, shape_of(a));
+    PLACE(a);
+    PLACE(b);
+    tensor *y = tensor_result(out, shape_of(a));
     rows in[2] = {rows_of(a), rows_of(b)};
-    map_rows(row_count(a), rows_of(y), false, in, 2, product_kernel, &m);
+    map_rows(row_count(a), rows_of(y), false, in, 2, &product_op, &m);
     record(y, multiply_backward, INPUTS(a, b), &m, sizeof m);
     return y;
 }

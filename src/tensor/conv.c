@@ -1,37 +1,37 @@
 /* 1-D convolution and linear layers: matrix operands in operands(), sums in F32. */
-#include <string.h>
-
-#include "tensor/convert.h"
 #include "tensor/cpu/conv1d.h"
 #include "tensor/node.h"
 #include "tensor/ops.h"
 #include "tensor/reduce.h"
+#include "tensor/unfolded.h"
 
 /* x, or a copy of it, in the type of matrix operands. */
-static const void *as_operand(const tensor *x, dtype type) {
-    return x->type == type ? x->data : tensor_convert(x, type)->data;
-}
+static const void *as_operand(const tensor *x, dtype type) { return placed_as(x, type)->data; }
 
-static const void *gradient_as(const node *n, dtype type) {
-    return as_operand(tensor_wrap(F32, shape_of(n->out), n->grad), type);
-}
+static const void *gradient_as(const node *n, dtype type) { return as_operand(tensor_there(n->grad, n->out), type); }
 
 /* --- conv1d --- */
 
-static void conv1d_backward(node *n) {
-    const conv1d_problem *c = n->options;
+static void forward(const conv1d_problem *c, const void *x, const tensor *w, const tensor *b, void *y) {
+    if (device_current()) unfolded_forward(c, x, w, values(b), y);
+    else conv1d_forward(c, x, w, values(b), y);
+}
+
+static void backward_of(const conv1d_problem *c, const node *n) {
     const tensor *x = n->in[0], *w = n->in[1], *b = n->in[2];
+    const bool there = device_current() != NULL;
     const void *dy = gradient_as(n, c->in);
     bool more;
     float *dx = gradient_sink(x, &more);
-    if (dx) conv1d_backward_data(c, dy, w, dx, more);
-    float *dw = gradient_sink(w, &more);
-    if (dw && !more) memset(dw, 0, (size_t) count(w) * sizeof(float));
-    bool more_bias = true;
-    float *db = gradient_sink(b, &more_bias);
-    if (db && !more_bias) memset(db, 0, (size_t) count(b) * sizeof(float));
-    if (dw) conv1d_backward_weights(c, as_operand(x, c->in), dy, dw, db);
+    if (dx) (there ? unfolded_backward_data : conv1d_backward_data)(c, dy, w, dx, more);
+    float *dw = gradient_sum(w), *db = gradient_sum(b);
+    if (there && db) sum_groups(db, n->grad, 1, c->batch * c->out_time, c->out_c);
+    if (dw)
+        (there ? unfolded_backward_weights : conv1d_backward_weights)(c, as_operand(x, c->in), dy, dw,
+                                                                      there ? NULL : db);
 }
+
+static void conv1d_backward_node(node *n) { backward_of(n->options, n); }
 
 tensor *conv1d(const tensor *x, const tensor *w, const tensor *b, conv1d_options o) {
     require(x->rank == 3 && w->rank >= 2 && x->shape[2] == w->shape[1]);
@@ -44,12 +44,14 @@ tensor *conv1d(const tensor *x, const tensor *w, const tensor *b, conv1d_options
     c.in = operands();
     c.out = o.out;
     c.bias = b != NULL;
-    tensor *y = tensor_new(o.out, SHAPE(c.batch, c.out_time, c.out_c));
+    PLACE(x);
+    PLACE(w);
+    PLACE(b);
+    tensor *y = tensor_result(o.out, SHAPE(c.batch, c.out_time, c.out_c));
     if (!recording()) scope_begin();
-    const tensor *operand = x->type == c.in ? x : tensor_convert(x, c.in);
-    conv1d_forward(&c, operand->data, w, b ? f32(b) : NULL, y->data);
+    forward(&c, as_operand(x, c.in), w, b, y->data);
     if (!recording()) scope_end();
-    record(y, conv1d_backward, INPUTS(x, w, b), &c, sizeof c);
+    record(y, conv1d_backward_node, INPUTS(x, w, b), &c, sizeof c);
     return y;
 }
 
@@ -58,7 +60,7 @@ tensor *conv1d_same(const tensor *x, const tensor *w, const tensor *b, int dilat
     return conv1d(x, w, b, (conv1d_options){.dilation = dilation, .pad_left = pad, .pad_right = pad, .out = out});
 }
 
-/* --- linear: a kernel of 1 over rows; F32, as its inputs here are a few rows of conditioning --- */
+/* --- linear: a kernel of 1 over rows, in the type of x --- */
 
 static conv1d_problem linear_problem(const tensor *x, const tensor *w) {
     int64_t N = w->shape[1], rows = count(x) / N;
@@ -70,32 +72,26 @@ static conv1d_problem linear_problem(const tensor *x, const tensor *w) {
                             .kernel = 1,
                             .stride = 1,
                             .dilation = 1,
-                            .in = F32,
+                            .in = x->type,
                             .out = F32};
 }
 
 static void linear_backward(node *n) {
-    const tensor *x = n->in[0], *w = n->in[1], *b = n->in[2];
-    conv1d_problem c = linear_problem(x, w);
-    bool more;
-    float *dx = gradient_sink(x, &more);
-    if (dx) conv1d_backward_data(&c, n->grad, w, dx, more);
-    float *dw = gradient_sink(w, &more);
-    if (dw && !more) memset(dw, 0, (size_t) count(w) * sizeof(float));
-    bool more_bias = true;
-    float *db = gradient_sink(b, &more_bias);
-    if (db && !more_bias) memset(db, 0, (size_t) count(b) * sizeof(float));
-    if (dw) conv1d_backward_weights(&c, as_operand(x, F32), n->grad, dw, db);
+    conv1d_problem c = linear_problem(n->in[0], n->in[1]);
+    backward_of(&c, n);
 }
 
 tensor *linear(const tensor *x, const tensor *w, const tensor *b) {
     require(w->rank == 2 && x->shape[x->rank - 1] == w->shape[1]);
+    PLACE(x);
+    PLACE(w);
+    PLACE(b);
     conv1d_problem c = linear_problem(x, w);
     c.bias = b != NULL;
     shape s = shape_of(x);
     s.dims[s.rank - 1] = c.out_c;
-    tensor *y = tensor_new(F32, s);
-    conv1d_forward(&c, as_operand(x, F32), w, b ? f32(b) : NULL, y->data);
+    tensor *y = tensor_result(F32, s);
+    forward(&c, x->data, w, b, y->data);
     record(y, linear_backward, INPUTS(x, w, b), NULL, 0);
     return y;
 }

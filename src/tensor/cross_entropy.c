@@ -36,6 +36,8 @@ static void cross_entropy_backward(node *n) {
 
 tensor *cross_entropy(const tensor *logits, const int32_t *labels) {
     require(logits->rank == 2 && logits->type == F32);
+    logits = brought(logits);
+    bool was = device_switch(false);
     const int64_t B = logits->shape[0], K = logits->shape[1];
     float *p = alloc((size_t) (B * K) * sizeof *p);
     targets t = {memcpy(alloc((size_t) B * sizeof *labels), labels, (size_t) B * sizeof *labels), 0};
@@ -52,5 +54,6 @@ tensor *cross_entropy(const tensor *logits, const int32_t *labels) {
     *f32(loss) = (float) (sum / (double) t.known);
     node *recorded = record(loss, cross_entropy_backward, INPUTS(logits), &t, sizeof t);
     if (recorded) recorded->saved = p;
+    device_switch(was);
     return loss;
 }

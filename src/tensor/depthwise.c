@@ -6,9 +6,7 @@
 #include "tensor/node.h"
 #include "tensor/ops.h"
 
-typedef struct {
-    int64_t B, T, C, K, dilation, pad; /* row t of y reads rows t - pad + k dilation of x */
-} filter;
+typedef depthwise_filter filter; /* row t of y reads rows t - pad + k dilation of x */
 
 /* y [C] += x [C] * w [C]. */
 CLONES static void multiply_add(float *restrict y, const float *restrict x, const float *restrict w, int64_t C) {
@@ -65,30 +63,40 @@ static void backward_weights(const filter *f, float *dw, float *db, const float 
     }
 }
 
-static float *cleared_sink(const tensor *t) {
-    bool more;
-    float *d = gradient_sink(t, &more);
-    if (d && !more) memset(d, 0, (size_t) count(t) * sizeof *d);
-    return d;
+/* y (+)= the filter over x, w [C, 1, K], or its transpose. */
+static void filter_rows(const filter *f, float *y, const tensor *x, const tensor *w, const float *b, bool transposed,
+                        bool add) {
+    if (device_current()) {
+        device_current()->depthwise(f, y, x->data, x->type, values(w), b, transposed, add);
+        return;
+    }
+    scope_begin();
+    if (!add) memset(y, 0, (size_t) count(x) * sizeof *y);
+    for (int64_t r = 0; b && r < f->B * f->T; r++) memcpy(y + r * f->C, b, (size_t) f->C * sizeof *y);
+    run(f, y, values(x->type == F32 ? x : tensor_to_f32(x)), turned(f, values(w)), transposed ? -1 : 1);
+    scope_end();
 }
 
 static void depthwise_backward(node *n) {
     const filter *f = n->options;
     const tensor *x = n->in[0], *w = n->in[1], *b = n->in[2];
-    float *dx = cleared_sink(x), *dw = cleared_sink(w), *db = cleared_sink(b);
-    if (dx) run(f, dx, n->grad, turned(f, f32(w)), -1);
-    if (dw || db) backward_weights(f, dw, db, x->type == F32 ? f32(x) : f32(tensor_to_f32(x)), n->grad);
+    bool more;
+    float *dx = gradient_sink(x, &more), *dw = gradient_sum(w), *db = gradient_sum(b);
+    if (dx) filter_rows(f, dx, tensor_there(n->grad, n->out), w, NULL, true, more);
+    if (!dw && !db) return;
+    if (device_current()) device_current()->depthwise_weights(f, dw, db, x->data, x->type, n->grad);
+    else backward_weights(f, dw, db, values(x->type == F32 ? x : tensor_to_f32(x)), n->grad);
 }
 
 tensor *depthwise_conv1d(const tensor *x, const tensor *w, const tensor *b, int dilation) {
     filter f = {x->shape[0], x->shape[1], x->shape[2], w->shape[w->rank - 1], dilation ? dilation : 1, 0};
     require(x->rank == 3 && w->shape[0] == f.C && count(w) == f.C * f.K && (!b || count(b) == f.C));
     f.pad = (f.K - 1) * f.dilation / 2;
-    tensor *y = tensor_zero(F32, shape_of(x));
-    for (int64_t r = 0; b && r < f.B * f.T; r++) memcpy(f32(y) + r * f.C, f32(b), (size_t) f.C * sizeof(float));
-    scope_begin();
-    run(&f, f32(y), x->type == F32 ? f32(x) : f32(tensor_to_f32(x)), turned(&f, f32(w)), 1);
-    scope_end();
+    PLACE(x);
+    PLACE(w);
+    PLACE(b);
+    tensor *y = tensor_result(F32, shape_of(x));
+    filter_rows(&f, y->data, x, w, values(b), false, false);
     record(y, depthwise_backward, INPUTS(x, w, b), &f, sizeof f);
     return y;
 }

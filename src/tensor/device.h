@@ -2,9 +2,10 @@
  * they reach for memory or for a kernel, they ask whether this thread works on a device.
  *
  *     device_open("cuda:0");            // or "auto": the first there is, else none
- *     device_begin();                   // from here on, results of this thread's operations lie on the device
+ *     scope_begin();
+ *     device_begin();                   // until the scope ends, results of this thread's operations lie on the device
  *     ... forward, backward ...
- *     device_end();
+ *     scope_end();
  *
  * A tensor made by hand (tensor_new, tensor_from) lies on the host; an operation that is given one takes a copy. f32() and
  * host_data() bring a tensor's values back. All work of a device runs in the order in which it was asked for; only what returns
@@ -96,14 +97,21 @@ char *device_list(void);
 /* The open device, or NULL. */
 const device *device_opened(void);
 
-/* This thread's operations run on the open device, if there is one, until device_end; errors end it too. Calls nest. */
+/* This thread's operations run on the open device, if there is one, until the current scope ends. */
 void device_begin(void);
-void device_end(void);
+/* Whether they do from here on; returns what was before. For operations that the device does not have: they bring their inputs
+ * (node.h), switch to the host, and switch back. */
+bool device_switch(bool there);
 /* The device that this thread's operations run on; NULL: the host. */
 const device *device_current(void);
 
-/* Memory of the device in the current scope. */
+/* Memory of the open device in the current scope. */
 void *device_alloc(size_t bytes);
+
+/* A parameter's values there, to read or write; after writing, the host's are older (param_to_host). */
+struct param;
+float *param_on_device(struct param *p);
+void param_changed_there(struct param *p);
 
 /* The backend's door (a library that is loaded when it is there: libhiss-cuda.so, symbol hiss_cuda_open). NULL, with the reason in
  * why, where there is no such device. */

@@ -30,6 +30,10 @@ static void loss_backward(node *n) {
     if (!d) return;
     int64_t elements = count(p);
     float unit = n->grad[0] / (float) elements;
+    if (device_current()) {
+        device_current()->loss_slope(d, c->p, c->t, c->weight, c->item, elements, c->square, unit, more);
+        return;
+    }
 #pragma omp parallel for simd schedule(static) if (elements > PARALLEL_MIN)
     for (int64_t i = 0; i < elements; i++) {
         float e = c->p[i] - c->t[i], w = c->weight ? c->weight[i / c->item] : 1.0f;
@@ -39,12 +43,15 @@ static void loss_backward(node *n) {
 }
 
 static tensor *mean_loss(const tensor *prediction, const tensor *target, const tensor *weight, bool square) {
-    const tensor *p = cast(prediction, F32), *t = cast(target, F32);
+    const tensor *p = cast(placed(prediction), F32), *t = cast(placed(target), F32);
+    PLACE(weight);
     int64_t elements = count(p);
     require(elements > 0 && elements == count(t) && (!weight || count(weight) == p->shape[0]));
-    terms c = {f32(p), f32(t), weight ? f32(weight) : NULL, elements / p->shape[0], square};
+    terms c = {values(p), values(t), values(weight), elements / p->shape[0], square};
     tensor *loss = tensor_new(F32, SHAPE(1));
-    *f32(loss) = (float) (sum_runs(elements, loss_run, &c) / (double) elements);
+    const device *d = device_current();
+    double sum = d ? d->loss_sum(c.p, c.t, c.weight, c.item, elements, square) : sum_runs(elements, loss_run, &c);
+    *f32(loss) = (float) (sum / (double) elements);
     record(loss, loss_backward, INPUTS(p), &c, sizeof c);
     return loss;
 }

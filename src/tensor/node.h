@@ -2,6 +2,7 @@
 #ifndef HISS_TENSOR_NODE_H
 #define HISS_TENSOR_NODE_H
 
+#include "tensor/device.h"
 #include "tensor/tape.h"
 
 enum { NODE_INPUTS = 6 };
@@ -12,12 +13,40 @@ struct node {
     void (*backward)(node *n);
     tensor *out;
     const tensor *in[NODE_INPUTS];
-    float *grad; /* of out, F32, same layout; NULL until something flows back */
+    float *grad;           /* of out, F32, same layout, where the operation ran; NULL until something flows back */
+    struct foreign *block; /* that memory, on a device */
+    bool there;            /* the operation ran on the device */
     node *previous;
     /* What the operation wants to remember. */
     const void *options;
     const void *saved;
 };
+
+/* --- where operations run: the host, or the device of this thread (device.h) --- */
+
+/* t where operations run: itself, or a copy in the current scope that has its gradient; NULL for NULL. An operation begins by
+ * placing its inputs: PLACE(x); */
+const tensor *placed(const tensor *t);
+#define PLACE(x) ((x) = placed(x))
+/* For operations that only the host has: a copy of t there that has its gradient; t itself where operations run on the host. */
+const tensor *brought(const tensor *t);
+/* placed(t) in another element type: of a parameter, a copy that is kept until it changes. */
+const tensor *placed_as(const tensor *t, dtype type);
+/* The values of a placed F32 tensor; NULL for NULL. */
+const float *values(const tensor *t);
+/* The gradient of t as a tensor: F32, of t's shape. */
+tensor *tensor_there(float *gradient, const tensor *t);
+/* A result, and zeros, where operations run. */
+tensor *tensor_result(dtype type, shape s);
+tensor *tensor_result_zero(dtype type, shape s);
+/* Scratch memory there, in the current scope, and memset to 0. */
+void *alloc_there(size_t bytes);
+void clear(void *to, size_t bytes);
+/* to = x; to [n] += x [n]; both there. */
+void copy_to(void *to, const void *x, size_t bytes);
+void add_to(float *to, const float *x, int64_t n);
+/* Blocks copied there. */
+void copy_blocks(const copying *c, void *to, const void *from, dtype type);
 
 /* True while recording if a gradient can flow to t: a trainable parameter or a recorded result. */
 bool wants_gradient(const tensor *t);
@@ -31,6 +60,8 @@ node *record(tensor *out, void (*derivative)(node *n), const tensor *const *inpu
 
 /* Where the gradient of t goes: NULL if none is wanted. *add: add to what is there, else overwrite all of it. */
 float *gradient_sink(const tensor *t, bool *add);
+/* The same, all of it there: zeros if nothing was. */
+float *gradient_sum(const tensor *t);
 
 /* --- operations that keep less than they need ---
  *

@@ -1,6 +1,5 @@
 /* Root-mean-square normalisation (Zhang and Sennrich 2019), fused with modulation and activation: one pass over memory. */
 #include <math.h>
-#include <string.h>
 
 #include "base/parallel.h"
 #include "tensor/node.h"
@@ -10,11 +9,6 @@
 
 static const float EPSILON = 1e-6f;
 
-typedef struct {
-    const float *f;       /* [B, 2C] gain and shift, or NULL */
-    int64_t positions, C; /* rows of x to one row of f */
-} modulation;
-
 static inline float inverse_rms(const float *restrict x, int64_t C) {
     float sum = 0;
 #pragma omp simd reduction(+ : sum)
@@ -22,12 +16,12 @@ static inline float inverse_rms(const float *restrict x, int64_t C) {
     return 1.0f / sqrtf(sum / (float) C + EPSILON);
 }
 
-static const float *row_of(const modulation *m, int64_t row) {
+static const float *row_of(const rms_modulation *m, int64_t row) {
     return m->f ? m->f + row / m->positions * 2 * m->C : NULL;
 }
 
 CLONES static void value_kernel(const float *const *in, float *out, int64_t first, int64_t n, const void *context) {
-    const modulation *m = context;
+    const rms_modulation *m = context;
     int64_t C = m->C;
     for (int64_t r = 0; r < n; r++) {
         const float *restrict x = in[0] + r * C, *restrict f = row_of(m, first + r);
@@ -47,7 +41,7 @@ static inline float slope(float u, float g) {
 }
 
 CLONES static void slope_x(const float *const *in, float *out, int64_t first, int64_t n, const void *context) {
-    const modulation *m = context;
+    const rms_modulation *m = context;
     int64_t C = m->C;
     for (int64_t r = 0; r < n; r++) {
         const float *restrict x = in[0] + r * C, *restrict g = in[1] + r * C, *restrict f = row_of(m, first + r);
@@ -63,7 +57,7 @@ CLONES static void slope_x(const float *const *in, float *out, int64_t first, in
 }
 
 CLONES static void slope_f(const float *const *in, float *out, int64_t first, int64_t n, const void *context) {
-    const modulation *m = context;
+    const rms_modulation *m = context;
     int64_t C = m->C;
     for (int64_t r = 0; r < n; r++) {
         const float *restrict x = in[0] + r * C, *restrict g = in[1] + r * C, *restrict f = row_of(m, first + r);
@@ -76,30 +70,34 @@ CLONES static void slope_f(const float *const *in, float *out, int64_t first, in
     }
 }
 
+static const row_op value_op = {value_kernel, ROW_RMS_SILU, sizeof(rms_modulation)},
+                    slope_x_op = {slope_x, ROW_RMS_SILU_SLOPE_X, sizeof(rms_modulation)},
+                    slope_f_op = {slope_f, ROW_RMS_SILU_SLOPE_F, sizeof(rms_modulation)};
+
 static void rms_backward(node *n) {
-    const modulation *m = n->options;
+    const rms_modulation *m = n->options;
     const tensor *x = n->in[0], *f = n->in[1];
     rows in[2] = {rows_of(x), rows_of_gradient(n->grad, n->out)};
     bool more;
     float *dx = gradient_sink(x, &more);
-    if (dx) map_rows(row_count(x), rows_of_gradient(dx, x), more, in, 2, slope_x, m);
-    float *df = gradient_sink(f, &more);
+    if (dx) map_rows(row_count(x), rows_of_gradient(dx, x), more, in, 2, &slope_x_op, m);
+    float *df = gradient_sum(f);
     if (!df) return;
     int64_t wide = 2 * m->C;
-    float *each = alloc((size_t) (row_count(x) * wide) * sizeof(float));
-    map_rows(row_count(x), (rows){each, F32, wide}, false, in, 2, slope_f, m);
-    if (!more) memset(df, 0, (size_t) count(f) * sizeof(float));
-    for (int64_t b = 0; b < f->shape[0]; b++)
-        sum_rows_into(df + b * wide, each + b * m->positions * wide, m->positions, wide);
+    float *each = alloc_there((size_t) (row_count(x) * wide) * sizeof(float));
+    map_rows(row_count(x), (rows){each, F32, wide}, false, in, 2, &slope_f_op, m);
+    sum_groups(df, each, f->shape[0], m->positions, wide);
 }
 
 tensor *rms_silu(const tensor *x, const tensor *f, dtype out) {
+    PLACE(x);
+    PLACE(f);
     int64_t C = x->shape[x->rank - 1];
     require(!f || (f->rank == 2 && f->shape[1] == 2 * C && f->shape[0] == x->shape[0]));
-    modulation m = {f ? f32(f) : NULL, row_count(x) / x->shape[0], C};
-    tensor *y = tensor_new(out, shape_of(x));
+    rms_modulation m = {values(f), row_count(x) / x->shape[0], C};
+    tensor *y = tensor_result(out, shape_of(x));
     rows in = rows_of(x);
-    map_rows(row_count(x), rows_of(y), false, &in, 1, value_kernel, &m);
+    map_rows(row_count(x), rows_of(y), false, &in, 1, &value_op, &m);
     record(y, rms_backward, INPUTS(x, f), &m, sizeof m);
     return y;
 }

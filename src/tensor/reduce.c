@@ -2,6 +2,7 @@
 
 #include "base/parallel.h"
 #include "base/scope.h"
+#include "tensor/device.h"
 
 enum { CHUNK_ROWS = 1024, RUN = 1 << 14 };
 
@@ -23,6 +24,14 @@ void sum_rows_into(float *to, const float *x, int64_t count, int64_t width) {
     for (int64_t c = 0; c < chunks; c++)
         for (int64_t i = 0; i < width; i++) to[i] += partial[c * width + i];
     scope_end();
+}
+
+void sum_groups(float *to, const float *x, int64_t groups, int64_t count, int64_t width) {
+    if (device_current()) {
+        device_current()->sum_rows(to, x, groups, count, width);
+        return;
+    }
+    for (int64_t g = 0; g < groups; g++) sum_rows_into(to + g * width, x + g * count * width, count, width);
 }
 
 double sum_runs(int64_t n, double (*run)(int64_t first, int64_t length, const void *context), const void *context) {

@@ -42,9 +42,17 @@ CLONES static void turn_pairs(float *restrict y, const float *restrict x, const 
     }
 }
 
-/* y = x turned forwards (1) or back (-1), all f32. */
+/* y = or (add) += x turned forwards (1) or back (-1), all f32. */
 static void turn(const rotary_options *o, float *y, const float *x, int64_t batch, int64_t T, int64_t C,
-                 const float *table, float direction) {
+                 const float *table, float direction, bool add) {
+    if (device_current()) {
+        rotary_turn r = {batch, T, C, o->heads, o->dims, o->interleaved, table, direction};
+        device_current()->turn(&r, y, x, add);
+        return;
+    }
+    scope_begin();
+    float *sum = y;
+    if (add) y = alloc((size_t) (batch * T * C) * sizeof *y);
     int64_t D = C / o->heads, half = o->dims / 2;
 #pragma omp parallel for schedule(static) if (batch * T * C > PARALLEL_MIN)
     for (int64_t r = 0; r < batch * T; r++)
@@ -54,6 +62,8 @@ static void turn(const rotary_options *o, float *y, const float *x, int64_t batc
             (o->interleaved ? turn_pairs : turn_halves)(to, from, table + r % T * 2 * half, half, direction);
             memcpy(to + 2 * half, from + 2 * half, (size_t) (D - 2 * half) * sizeof *to);
         }
+    if (add) add_to(sum, y, batch * T * C);
+    scope_end();
 }
 
 static void rotary_backward(node *n) {
@@ -61,12 +71,7 @@ static void rotary_backward(node *n) {
     bool more;
     float *d = gradient_sink(x, &more);
     if (!d) return;
-    int64_t elements = count(x);
-    float *back = more ? alloc((size_t) elements * sizeof *back) : d;
-    turn(n->options, back, n->grad, x->shape[0], x->shape[1], x->shape[2], n->saved, -1.0f);
-    if (!more) return;
-#pragma omp parallel for simd schedule(static) if (elements > PARALLEL_MIN)
-    for (int64_t i = 0; i < elements; i++) d[i] += back[i];
+    turn(n->options, d, n->grad, x->shape[0], x->shape[1], x->shape[2], n->saved, -1.0f, more);
 }
 
 tensor *rotary(const tensor *x, rotary_options o) {
@@ -75,11 +80,13 @@ tensor *rotary(const tensor *x, rotary_options o) {
     if (!o.dims) o.dims = (int) D;
     if (o.base == 0) o.base = 10000.0f;
     require(o.dims % 2 == 0 && o.dims <= D);
-    tensor *y = tensor_new(F32, shape_of(x));
+    PLACE(x);
+    tensor *y = tensor_result(F32, shape_of(x));
     if (!recording()) scope_begin();
     const tensor *wide = x->type == F32 ? x : tensor_to_f32(x);
-    float *table = table_of(&o, T, o.dims / 2);
-    turn(&o, f32(y), f32(wide), B, T, C, table, 1.0f);
+    const float *table = table_of(&o, T, o.dims / 2);
+    if (device_current()) table = values(placed(tensor_wrap(F32, SHAPE(T * o.dims), (void *) table)));
+    turn(&o, y->data, values(wide), B, T, C, table, 1.0f, false);
     if (!recording()) scope_end();
     node *recorded = record(y, rotary_backward, INPUTS(x), &o, sizeof o);
     if (recorded) recorded->saved = table;

@@ -5,6 +5,7 @@
 
 #include "base/parallel.h"
 #include "tensor/convert.h"
+#include "tensor/device.h"
 
 rows rows_of(const tensor *t) {
     if (!t) return (rows){0};
@@ -40,7 +41,12 @@ static void write_block(const rows *r, int64_t first, int64_t n, const float *bl
     } else if (to != block) memcpy(to, block, (size_t) (n * r->width) * sizeof(float));
 }
 
-void map_rows(int64_t total, rows out, bool add, const rows *in, int inputs, row_kernel *kernel, const void *context) {
+void map_rows(int64_t total, rows out, bool add, const rows *in, int inputs, const row_op *op, const void *context) {
+    if (device_current()) {
+        device_current()->map_rows(total, out, add, in, inputs, op->name, context, op->context);
+        return;
+    }
+    row_kernel *kernel = op->kernel;
     int64_t widest = out.width;
     for (int i = 0; i < inputs; i++) widest = in[i].width > widest ? in[i].width : widest;
     require(inputs <= ROWS_INPUTS && widest > 0 && widest <= ROW_WIDEST && !(add && out.type != F32));

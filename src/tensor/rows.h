@@ -16,8 +16,16 @@ enum { ROWS_INPUTS = 4 };
  * input was. */
 typedef void row_kernel(const float *const *in, float *out, int64_t first, int64_t n, const void *context);
 
-/* out = or (add) += kernel(in...) over count rows, blocks in parallel. Inputs with .data NULL are passed as NULL. */
-void map_rows(int64_t count, rows out, bool add, const rows *in, int inputs, row_kernel *kernel, const void *context);
+/* A kernel of the CPU's, the name by which a device knows the same one, and the size of its context (at most 128 bytes). */
+typedef struct {
+    row_kernel *kernel;
+    row_name name;
+    size_t context;
+} row_op;
+
+/* out = or (add) += op(in...) over count rows, where operations run; on the CPU blocks in parallel. Inputs with .data NULL are
+ * passed as NULL. */
+void map_rows(int64_t count, rows out, bool add, const rows *in, int inputs, const row_op *op, const void *context);
 
 /* Widest row: a block of one row must fit the scratch memory of a thread. */
 enum { ROW_BLOCK = 4096, ROW_WIDEST = 1 << 16 };

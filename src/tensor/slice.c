@@ -6,14 +6,13 @@
 #include "tensor/ops.h"
 #include "tensor/rows.h"
 
-/* Blocks of `length` elements, `to_step` and `from_step` apart. Both cutting and joining are such copies: along time a
- * block is all a batch item has of it, along channels one row. */
-typedef struct {
-    int64_t blocks, length, from, from_step, to, to_step;
-} copying;
-
-static void copy_blocks(const copying *c, void *to, const void *from, dtype type) {
+/* Both cutting and joining copy blocks: along time a block is all a batch item has of it, along channels one row. */
+void copy_blocks(const copying *c, void *to, const void *from, dtype type) {
     size_t size = dtype_size(type), bytes = (size_t) c->length * size;
+    if (device_current()) {
+        device_current()->copy_blocks(c, to, from, size);
+        return;
+    }
 #pragma omp parallel for schedule(static) if (c->blocks * c->length > PARALLEL_MIN)
     for (int64_t k = 0; k < c->blocks; k++)
         memcpy((char *) to + (size_t) (c->to + k * c->to_step) * size,
@@ -22,6 +21,10 @@ static void copy_blocks(const copying *c, void *to, const void *from, dtype type
 
 /* The way back: adds (or, where the sink is new and wholly covered, puts) what lies at `to` in g to `from` in d. */
 static void return_blocks(const copying *c, float *d, const float *g) {
+    if (device_current()) {
+        device_current()->return_blocks(c, d, g);
+        return;
+    }
 #pragma omp parallel for schedule(static) if (c->blocks * c->length > PARALLEL_MIN)
     for (int64_t k = 0; k < c->blocks; k++) {
         float *to = d + c->from + k * c->from_step;
@@ -34,15 +37,14 @@ static void return_blocks(const copying *c, float *d, const float *g) {
 static void copy_backward(node *n) {
     const copying *c = n->options;
     for (int i = 0; i < 2; i++) {
-        bool more;
-        float *d = gradient_sink(n->in[i], &more);
-        if (d && !more) memset(d, 0, (size_t) count(n->in[i]) * sizeof(float));
+        float *d = gradient_sum(n->in[i]);
         if (d) return_blocks(&c[i], d, n->grad);
     }
 }
 
 static tensor *cut(const tensor *x, shape s, copying c) {
-    tensor *y = tensor_new(x->type, s);
+    PLACE(x);
+    tensor *y = tensor_result(x->type, s);
     copy_blocks(&c, y->data, x->data, x->type);
     record(y, copy_backward, INPUTS(x, NULL), &c, sizeof c);
     return y;
@@ -50,7 +52,9 @@ static tensor *cut(const tensor *x, shape s, copying c) {
 
 static tensor *join(const tensor *a, const tensor *b, shape s, copying first, copying second) {
     require(a->type == b->type);
-    tensor *y = tensor_new(a->type, s);
+    PLACE(a);
+    PLACE(b);
+    tensor *y = tensor_result(a->type, s);
     copying both[2] = {first, second};
     copy_blocks(&first, y->data, a->data, a->type);
     copy_blocks(&second, y->data, b->data, b->type);
@@ -94,9 +98,9 @@ static float *weights_of(const tensor *mask, int64_t batch, int64_t T) {
     float *w = alloc((size_t) (batch * T) * sizeof *w);
     for (int64_t b = 0; b < batch; b++) {
         int64_t kept = 0;
-        for (int64_t t = 0; t < T; t++) kept += !mask || ((const uint8_t *) mask->data)[b * T + t];
+        for (int64_t t = 0; t < T; t++) kept += !mask || ((const uint8_t *) host_data(mask))[b * T + t];
         for (int64_t t = 0; t < T; t++)
-            w[b * T + t] = !mask || ((const uint8_t *) mask->data)[b * T + t] ? 1.0f / (float) kept : 0.0f;
+            w[b * T + t] = !mask || ((const uint8_t *) host_data(mask))[b * T + t] ? 1.0f / (float) kept : 0.0f;
     }
     return w;
 }
@@ -108,6 +112,10 @@ static void mean_backward(node *n) {
     bool more;
     float *d = gradient_sink(x, &more);
     if (!d) return;
+    if (device_current()) {
+        device_current()->weighted_spread(d, n->grad, w, x->shape[0], T, C, more);
+        return;
+    }
 #pragma omp parallel for schedule(static) if (total * C > PARALLEL_MIN)
     for (int64_t r = 0; r < total; r++) {
         const float *g = n->grad + r / T * C;
@@ -115,21 +123,30 @@ static void mean_backward(node *n) {
     }
 }
 
+static void weighted_mean(float *y, const tensor *x, const float *w) {
+    int64_t B = x->shape[0], T = x->shape[1], C = x->shape[2];
+    if (device_current()) {
+        device_current()->weighted_mean(y, x->data, x->type, w, B, T, C);
+        return;
+    }
+    scope_begin();
+    const float *wide = values(x->type == F32 ? x : tensor_to_f32(x));
+    memset(y, 0, (size_t) (B * C) * sizeof *y);
+#pragma omp parallel for schedule(static) if (count(x) > PARALLEL_MIN)
+    for (int64_t b = 0; b < B; b++)
+        for (int64_t t = 0; t < T; t++)
+            for (int64_t i = 0; i < C; i++) y[b * C + i] += w[b * T + t] * wide[(b * T + t) * C + i];
+    scope_end();
+}
+
 tensor *mean_time(const tensor *x, const tensor *mask) {
     int64_t B = x->shape[0], T = x->shape[1], C = x->shape[2];
     require(x->rank == 3 && (!mask || (dtype_size(mask->type) == 1 && count(mask) == B * T)));
-    tensor *y = tensor_zero(F32, SHAPE(B, C));
-    float *w = weights_of(mask, B, T);
-    scope_begin();
-    const tensor *wide = x->type == F32 ? x : tensor_to_f32(x);
-#pragma omp parallel for schedule(static) if (count(x) > PARALLEL_MIN)
-    for (int64_t b = 0; b < B; b++)
-        for (int64_t t = 0; t < T; t++) {
-            float *to = (float *) y->data + b * C;
-            const float *from = (const float *) wide->data + (b * T + t) * C;
-            for (int64_t i = 0; i < C; i++) to[i] += w[b * T + t] * from[i];
-        }
-    scope_end();
+    PLACE(x);
+    tensor *y = tensor_result(F32, SHAPE(B, C));
+    const float *w = weights_of(mask, B, T);
+    if (device_current()) w = values(placed(tensor_wrap(F32, SHAPE(B * T), (void *) w)));
+    weighted_mean(y->data, x, w);
     node *recorded = record(y, mean_backward, INPUTS(x), NULL, 0);
     if (recorded) recorded->saved = w;
     return y;

@@ -33,19 +33,23 @@ CLONES static void softmax_slope(const float *const *in, float *out, int64_t fir
     }
 }
 
+static const row_op value_op = {softmax_kernel, ROW_SOFTMAX, sizeof(width_only)},
+                    slope_op = {softmax_slope, ROW_SOFTMAX_SLOPE, sizeof(width_only)};
+
 static void softmax_backward(node *n) {
     const tensor *x = n->in[0];
     bool more;
     float *d = gradient_sink(x, &more);
     rows in[2] = {rows_of(n->out), rows_of_gradient(n->grad, n->out)};
-    if (d) map_rows(row_count(x), rows_of_gradient(d, x), more, in, 2, softmax_slope, n->options);
+    if (d) map_rows(row_count(x), rows_of_gradient(d, x), more, in, 2, &slope_op, n->options);
 }
 
 tensor *softmax(const tensor *x) {
+    PLACE(x);
     int64_t C = x->shape[x->rank - 1];
-    tensor *y = tensor_new(F32, shape_of(x));
+    tensor *y = tensor_result(F32, shape_of(x));
     rows in = rows_of(x);
-    map_rows(row_count(x), rows_of(y), false, &in, 1, softmax_kernel, &C);
+    map_rows(row_count(x), rows_of(y), false, &in, 1, &value_op, &C);
     record(y, softmax_backward, INPUTS(x), &C, sizeof C);
     return y;
 }

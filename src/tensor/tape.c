@@ -34,6 +34,7 @@ node *record(tensor *out, void (*derivative)(node *n), const tensor *const *inpu
     require(count <= NODE_INPUTS);
     node *n = NEW(node);
     n->backward = derivative;
+    n->there = device_current() != NULL;
     n->out = out;
     for (int i = 0; i < count; i++) n->in[i] = inputs[i];
     if (size) n->options = memcpy(alloc(size), options, size);
@@ -49,12 +50,23 @@ float *gradient_sink(const tensor *t, bool *add) {
     if (t->param) return t->param->trainable ? t->param->grad : NULL;
     if (!t->node) return NULL;
     if (!t->node->grad) {
+        size_t bytes = (size_t) count(t) * sizeof(float);
         scope *inner = scope_switch(tape.home);
-        t->node->grad = alloc((size_t) count(t) * sizeof(float));
+        if (t->device) {
+            t->node->grad = device_opened()->take(bytes);
+            t->node->block = foreign_keep(t->node->grad, device_opened()->give);
+        } else t->node->grad = alloc(bytes);
         scope_switch(inner);
         *add = false;
     }
     return t->node->grad;
+}
+
+float *gradient_sum(const tensor *t) {
+    bool more;
+    float *d = gradient_sink(t, &more);
+    if (d && !more) clear(d, (size_t) count(t) * sizeof *d);
+    return d;
 }
 
 void tape_watch(tensor *x) {
@@ -63,11 +75,26 @@ void tape_watch(tensor *x) {
     x->node->out = x;
 }
 
-const float *tape_gradient(const tensor *x) { return x->node ? x->node->grad : NULL; }
+static const float *to_host(const float *x, int64_t n) {
+    float *copy = alloc((size_t) n * sizeof *copy);
+    device_opened()->download(copy, x, (size_t) n * sizeof *copy);
+    return copy;
+}
+
+const float *tape_gradient(const tensor *x) {
+    if (!x->node || !x->node->block) return x->node ? x->node->grad : NULL;
+    return to_host(x->node->grad, count(x));
+}
+
+const float *param_gradient(const param *p) {
+    return p->grad && p->grad_block ? to_host(p->grad, count(p->value)) : p->grad;
+}
 
 /* The gradient of a finished node is not needed any more. */
 static void release_gradient(node *n) {
-    if ((size_t) count(n->out) * sizeof(float) >= SCOPE_LARGE) block_release(n->grad);
+    if (n->block) foreign_release(n->block);
+    else if ((size_t) count(n->out) * sizeof(float) >= SCOPE_LARGE) block_release(n->grad);
+    n->block = NULL;
     n->grad = NULL;
 }
 
@@ -78,7 +105,9 @@ static void walk_back(void) {
     for (node *n = tape.last; n; n = n->previous) {
         if (!n->grad) continue;
         scope_begin();
+        bool was = device_switch(n->there);
         n->backward(n);
+        device_switch(was);
         scope_end();
         release_gradient(n);
     }
@@ -88,9 +117,13 @@ static void seed(const tensor *t, const float *gradient) {
     tape.home = scope_current();
     bool add;
     float *d = gradient_sink(t, &add);
-    for (int64_t i = 0, n = d ? count(t) : 0; i < n; i++) d[i] = (add ? d[i] : 0) + gradient[i];
+    if (d && !t->device)
+        for (int64_t i = 0, n = count(t); i < n; i++) d[i] = (add ? d[i] : 0) + gradient[i];
+    else if (d && add) add_to(d, gradient, count(t));
+    else if (d) device_current()->copy(d, gradient, (size_t) count(t) * sizeof *d);
 }
 
+/* Losses are read by the host: they lie there, whoever computed them. */
 void backward(const tensor *loss, float scale) {
     require(tape.on && count(loss) == 1);
     seed(loss, &scale);
@@ -133,12 +166,16 @@ void params_zero_grad(params *p) {
         param *item = p->items[i];
         size_t size = (size_t) count(item->value) * sizeof(float);
         if (!item->trainable) continue;
-        if (!item->grad) {
+        if (!item->grad || !item->grad_block != !device_current()) {
             scope *before = scope_switch(p->home);
-            item->grad = alloc(size);
+            item->grad_block = NULL;
+            if (device_current()) {
+                item->grad = device_current()->take(size);
+                item->grad_block = foreign_keep(item->grad, device_current()->give);
+            } else item->grad = alloc(size);
             scope_switch(before);
         }
-        memset(item->grad, 0, size);
+        clear(item->grad, size);
     }
 }
 
@@ -156,5 +193,6 @@ void precision_set(precision p) { policy = p; }
 
 dtype operands(void) {
     if (policy != PRECISION_AUTO) return policy == PRECISION_BF16 ? BF16 : F32;
+    if (device_current()) return device_current()->bf16 ? BF16 : F32;
     return cpu()->amx_bf16 ? BF16 : F32;
 }

@@ -13,14 +13,16 @@
 
 /* A named, learned tensor. Its memory belongs to the scope of the parameter list it is in. */
 typedef struct param {
-    const char *name; /* as the published checkpoint has it */
-    tensor *value;    /* F32, in the checkpoint's layout ([out, in, kernel] for a convolution) */
-    float *grad;      /* as many as value, or NULL while not training */
+    const char *name;           /* as the published checkpoint has it */
+    tensor *value;              /* F32, in the checkpoint's layout ([out, in, kernel] for a convolution) */
+    float *grad;                /* as many as value, where the training runs, or NULL while not training */
+    struct foreign *grad_block; /* that memory, on a device */
     bool trainable;
-    uint64_t version;      /* raised whenever value changes: packed copies of other versions are stale */
-    struct packed *packed; /* what oneDNN's kernels keep of it (cpu/dnn.c) */
-    struct panels *panels; /* and what hiss's own do (cpu/panels.c) */
-    scope *home;           /* where it and its packed copies live */
+    uint64_t version;               /* raised whenever value changes: packed copies of other versions are stale */
+    struct packed *packed;          /* what oneDNN's kernels keep of it (cpu/dnn.c) */
+    struct panels *panels;          /* and what hiss's own do (cpu/panels.c) */
+    struct device_param *on_device; /* its copies there (device.c) */
+    scope *home;                    /* where it and its packed copies live */
 } param;
 
 typedef struct {
@@ -34,6 +36,10 @@ int64_t params_elements(const params *p);
 void params_zero_grad(params *p);
 /* After writing to value->data. */
 void param_changed(param *p);
+/* Where its values changed on a device, brings them back to value->data; f32() does. */
+void param_to_host(param *p);
+/* The gradient of a parameter or of all of them as the host reads it: grad itself, or a copy in the current scope. */
+const float *param_gradient(const param *p);
 param *params_find(const params *p, const char *name); /* NULL if there is none */
 
 /* Recording, per thread. Off by default; tapes do not nest. Ends by itself when an error unwinds. */
@@ -42,14 +48,14 @@ bool recording(void);
 /* Differentiates a one-element F32 tensor through everything recorded since tape_begin and ends the recording.
  * scale multiplies the gradients (1 / accumulated batches). */
 void backward(const tensor *loss, float scale);
-/* For tests: makes a constant whose gradient is kept, and reads that gradient after backward. */
+/* For tests: makes a constant whose gradient is kept, and reads that gradient after backward, on the host. */
 void tape_watch(tensor *x);
 const float *tape_gradient(const tensor *x);
 
 /* The type of matrix operands: BF16 or F32. */
 dtype operands(void);
 typedef enum { PRECISION_AUTO, PRECISION_F32, PRECISION_BF16 } precision;
-/* AUTO is bf16 where the CPU has AMX, else f32: AVX-512's bf16 products were measured no faster than its f32 ones (oneDNN
+/* AUTO is bf16 on a device that is faster with it and where the CPU has AMX, else f32: AVX-512's bf16 products were measured no faster than its f32 ones (oneDNN
  * 2.6: 0.5 to 1.0 of the rate). Asking for bf16 elsewhere works, slowly. */
 void precision_set(precision p);
 

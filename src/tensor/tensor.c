@@ -5,7 +5,7 @@
 
 #include "base/parallel.h"
 #include "tensor/convert.h"
-#include "tensor/tape.h"
+#include "tensor/node.h"
 
 static const struct {
     const char *name;
@@ -86,19 +86,38 @@ char *shape_text(shape s) {
     return format("%s]", text);
 }
 
+void *host_data(const tensor *t) {
+    if (t->param) {
+        param_to_host(t->param);
+        if (t->device) return t->param->value->data;
+    }
+    if (!t->device) return t->data;
+    tensor *moved = (tensor *) t; /* the values stay the same */
+    scope *before = scope_switch(t->home);
+    void *data = alloc(tensor_bytes(t) + 1);
+    scope_switch(before);
+    device_opened()->download(data, t->data, tensor_bytes(t));
+    moved->data = data;
+    moved->device = moved->view = false;
+    moved->block = NULL; /* views of it may still be read there: it goes with its scope */
+    return data;
+}
+
 float *f32(const tensor *t) {
     require(t->type == F32);
-    return t->data;
+    return host_data(t);
 }
 
 uint16_t *bf16(const tensor *t) {
     require(t->type == BF16);
-    return t->data;
+    return host_data(t);
 }
 
 tensor *tensor_convert(const tensor *t, dtype type) {
-    tensor *result = tensor_new(type, shape_of(t));
-    convert(result->data, type, t->data, t->type, count(t));
+    bool there = t->device && device_current();
+    tensor *result = there ? tensor_result(type, shape_of(t)) : tensor_new(type, shape_of(t));
+    if (there) device_current()->convert(result->data, type, t->data, t->type, count(t));
+    else convert(result->data, type, host_data(t), t->type, count(t));
     return result;
 }
 
@@ -106,21 +125,25 @@ tensor *tensor_to_f32(const tensor *t) { return tensor_convert(t, F32); }
 
 /* Moves a tensor of the current scope to `outer`. While recording everything stays: the tape needs it. */
 static tensor *keep(tensor *t, scope *outer) {
-    tensor *kept;
-    void *data = t->data;
-    if (t->view) {
-        scope *inner = scope_switch(outer);
-        kept = tensor_new(t->type, shape_of(t));
-        scope_switch(inner);
-        memcpy(kept->data, data, tensor_bytes(t));
-        return kept;
-    }
-    data = block_move(data, outer);
     scope *inner = scope_switch(outer);
-    kept = NEW(tensor);
+    tensor *kept;
+    if (t->view && t->device) {
+        kept = tensor_result(t->type, shape_of(t));
+        device_current()->copy(kept->data, t->data, tensor_bytes(t));
+    } else if (t->view) {
+        kept = tensor_new(t->type, shape_of(t));
+        memcpy(kept->data, t->data, tensor_bytes(t));
+    } else {
+        kept = NEW(tensor);
+        *kept = *t;
+        if (t->device) kept->block = foreign_move(t->block, outer);
+        else {
+            scope_switch(inner); /* the block's own scope gives it away */
+            kept->data = block_move(t->data, outer);
+        }
+        kept->home = outer;
+    }
     scope_switch(inner);
-    *kept = *t;
-    kept->data = data;
     return kept;
 }
 
@@ -140,8 +163,11 @@ tensor *scope_end_keep(tensor *result) {
 }
 
 void tensor_forget(tensor *t) {
-    if (!t || t->view || tensor_bytes(t) < SCOPE_LARGE) return;
-    block_release(t->data);
+    if (!t || t->view) return;
+    if (t->block) foreign_release(t->block);
+    else if (t->device || tensor_bytes(t) < SCOPE_LARGE) return;
+    else block_release(t->data);
+    t->block = NULL;
     t->data = NULL;
 }
 

@@ -26,10 +26,13 @@ struct tensor {
     dtype type;
     int rank;
     int64_t shape[MAX_RANK];
-    void *data;          /* contiguous, row-major; owned by a scope or mapped from a file */
-    struct node *node;   /* how it was made, while recording; NULL for constants */
-    struct param *param; /* the parameter it is, or NULL */
-    bool view;           /* data belongs to another tensor: the tensor of that memory outlives this one */
+    void *data;            /* contiguous, row-major; owned by a scope or mapped from a file */
+    struct node *node;     /* how it was made, while recording; NULL for constants */
+    struct param *param;   /* the parameter it is, or NULL */
+    bool view;             /* data belongs to another tensor: the tensor of that memory outlives this one */
+    bool device;           /* data is memory of the open device (device.h): only operations read it there */
+    struct foreign *block; /* that memory, where it is the tensor's own */
+    scope *home;           /* where its values go when the host asks for them */
 };
 
 /* A tensor in the current scope; data undefined / zero / copied from values. Dimensions follow as int64_t via the
@@ -46,8 +49,10 @@ tensor *tensor_wrap(dtype type, shape s, void *data); /* borrows data */
 shape shape_of(const tensor *t);
 int64_t count(const tensor *t); /* elements */
 size_t tensor_bytes(const tensor *t);
-char *shape_text(shape s);   /* "[2, 3]" in the current scope */
-float *f32(const tensor *t); /* its data; type must be F32 */
+char *shape_text(shape s); /* "[2, 3]" in the current scope */
+/* Its values on the host, to read or write, wherever the tensor was: a device's tensor lies on the host from then on. */
+void *host_data(const tensor *t);
+float *f32(const tensor *t); /* the same; type must be F32 */
 uint16_t *bf16(const tensor *t);
 /* A copy of the values as F32 / as `type` (rounding to nearest even), not recorded. */
 tensor *tensor_to_f32(const tensor *t);

@@ -6,13 +6,14 @@
 
 #include "base/parallel.h"
 #include "base/text.h"
+#include "tensor/node.h"
 
 enum { RUN = 1 << 14 }; /* elements a thread takes at once; sums are kept by run, so threads do not change them */
 
 /* What belongs to one parameter, each as long as it. */
 typedef struct {
     param *of;
-    float *first, *second, *average; /* moments; average NULL without one */
+    float *first, *second, *average; /* moments; average NULL without one; where the training runs */
 } slot;
 
 typedef struct {
@@ -22,6 +23,7 @@ typedef struct {
 
 struct optimizer {
     optimizer_settings settings;
+    const device *there; /* NULL: the host */
     slot *slots;
     size_t count;
     run *runs;
@@ -108,18 +110,27 @@ static void cut_into_runs(optimizer *o) {
     }
 }
 
+static float *zeros(int64_t n) {
+    float *z = alloc_there((size_t) n * sizeof *z);
+    clear(z, (size_t) n * sizeof *z);
+    return z;
+}
+
 optimizer *optimizer_new(const optimizer_settings *s, params *p) {
     optimizer *o = NEW(optimizer);
     o->settings = *s;
+    o->there = device_current();
     o->slots = NEW_ARRAY(slot, p->count + 1);
     for (size_t i = 0; i < p->count; i++) {
         param *item = p->items[i];
         if (!item->trainable) continue;
         int64_t n = count(item->value);
         slot *to = &o->slots[o->count++];
-        *to = (slot){item, NEW_ARRAY(float, n), NEW_ARRAY(float, n), NULL};
-        if (s->average > 0)
-            to->average = memcpy(alloc((size_t) n * sizeof(float)), item->value->data, (size_t) n * sizeof(float));
+        *to = (slot){item, zeros(n), zeros(n), NULL};
+        if (s->average > 0) {
+            to->average = alloc_there((size_t) n * sizeof(float));
+            copy_to(to->average, o->there ? param_on_device(item) : f32(item->value), (size_t) n * sizeof(float));
+        }
     }
     cut_into_runs(o);
     return o;
@@ -136,7 +147,18 @@ CLONES static double sum_squares(const float *g, int64_t n) {
     return sum;
 }
 
+static double norm_there(const optimizer *o) {
+    const float **items = NEW_ARRAY(const float *, o->count + 1);
+    int64_t *lengths = NEW_ARRAY(int64_t, o->count + 1);
+    for (size_t i = 0; i < o->count; i++) {
+        items[i] = o->slots[i].of->grad;
+        lengths[i] = count(o->slots[i].of->value);
+    }
+    return sqrt(o->there->sum_squares(items, lengths, (int64_t) o->count));
+}
+
 static double gradient_norm(optimizer *o) {
+    if (o->there) return norm_there(o);
     int64_t runs = o->run_count;
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < runs; i++) {
@@ -148,15 +170,9 @@ static double gradient_norm(optimizer *o) {
     return sqrt(sum);
 }
 
-/* Factors of one update, rounded once. */
-typedef struct {
-    float clip, shrink, couple; /* of the gradient; of the weights (AdamW); of the weights added to it (Adam) */
-    float beta2, one_minus_beta1, one_minus_beta2, step, correction, epsilon, average;
-} factors;
-
 CLONES static void update_run(float *restrict w, const float *restrict gradient, float *restrict first,
-                              float *restrict second, int64_t n, const factors *f) {
-    factors k = *f;
+                              float *restrict second, int64_t n, const adam_factors *f) {
+    adam_factors k = *f;
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) {
         float g = gradient[i] * k.clip + k.couple * w[i];
@@ -171,12 +187,12 @@ CLONES static void average_run(float *restrict average, const float *restrict w,
     for (int64_t i = 0; i < n; i++) average[i] += part * (w[i] - average[i]);
 }
 
-static factors prepare(const optimizer *o, double norm, double rate) {
+static adam_factors prepare(const optimizer *o, double norm, double rate) {
     const optimizer_settings *s = &o->settings;
     double n = (double) o->updates, bias1 = 1 - pow(s->beta1, n), bias2 = 1 - pow(s->beta2, n);
     double clip = s->clip > 0 ? s->clip / (norm + 1e-6) : 1, decay = s->average;
     if (s->average_warmup && decay > (1 + n) / (10 + n)) decay = (1 + n) / (10 + n);
-    return (factors){
+    return (adam_factors){
         .clip = (float) (clip < 1 ? clip : 1),
         .shrink = s->decoupled ? (float) (1 - rate * s->weight_decay) : 1.0f,
         .couple = s->decoupled ? 0.0f : (float) s->weight_decay,
@@ -190,20 +206,35 @@ static factors prepare(const optimizer *o, double norm, double rate) {
     };
 }
 
-double optimizer_step(optimizer *o, double rate) {
-    double norm = gradient_norm(o);
-    if (!isfinite(norm)) return norm;
-    o->updates++;
-    factors f = prepare(o, norm, rate);
+static void update_here(optimizer *o, const adam_factors *f) {
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < o->run_count; i++) {
         const run *r = &o->runs[i];
         const slot *s = r->slot;
         float *w = (float *) s->of->value->data + r->first;
-        update_run(w, s->of->grad + r->first, s->first + r->first, s->second + r->first, r->length, &f);
-        if (s->average) average_run(s->average + r->first, w, r->length, f.average);
+        update_run(w, s->of->grad + r->first, s->first + r->first, s->second + r->first, r->length, f);
+        if (s->average) average_run(s->average + r->first, w, r->length, f->average);
     }
     for (size_t i = 0; i < o->count; i++) param_changed(o->slots[i].of);
+}
+
+static void update_there(optimizer *o, const adam_factors *f) {
+    for (size_t i = 0; i < o->count; i++) {
+        const slot *s = &o->slots[i];
+        o->there->adam(param_on_device(s->of), s->of->grad, s->first, s->second, s->average, count(s->of->value), f);
+        param_changed_there(s->of);
+    }
+}
+
+double optimizer_step(optimizer *o, double rate) {
+    scope_begin();
+    double norm = gradient_norm(o);
+    scope_end();
+    if (!isfinite(norm)) return norm;
+    o->updates++;
+    adam_factors f = prepare(o, norm, rate);
+    if (o->there) update_there(o, &f);
+    else update_here(o, &f);
     return norm;
 }
 
@@ -211,6 +242,11 @@ void optimizer_swap_average(optimizer *o) {
     for (size_t i = 0; i < o->count; i++) {
         slot *s = &o->slots[i];
         if (!s->average) continue;
+        if (o->there) {
+            o->there->swap(param_on_device(s->of), s->average, count(s->of->value));
+            param_changed_there(s->of);
+            continue;
+        }
         float *w = f32(s->of->value);
         for (int64_t k = 0, n = count(s->of->value); k < n; k++) {
             float t = w[k];
@@ -226,9 +262,25 @@ void optimizer_swap_average(optimizer *o) {
 enum { PARTS = 4 };
 static const char *const PART_NAMES[PARTS] = {"raw", "first", "second", "average"};
 
+/* NULL where there is none; the values themselves are the parameter's. */
 static float *part_of(const slot *s, int part) {
     float *const data[PARTS] = {f32(s->of->value), s->first, s->second, s->average};
     return data[part];
+}
+
+/* The part as the host reads it. */
+static tensor *read_part(const optimizer *o, const slot *s, int part) {
+    shape whole = shape_of(s->of->value);
+    if (!o->there || !part) return tensor_wrap(F32, whole, part_of(s, part));
+    tensor *t = tensor_new(F32, whole);
+    o->there->download(t->data, part_of(s, part), tensor_bytes(t));
+    return t;
+}
+
+static void write_part(const optimizer *o, const slot *s, int part, const float *from) {
+    size_t bytes = (size_t) count(s->of->value) * sizeof(float);
+    if (o->there && part) o->there->upload(part_of(s, part), from, bytes);
+    else memcpy(part_of(s, part), from, bytes);
 }
 
 named_tensor *optimizer_state(const optimizer *o, size_t *n) {
@@ -238,8 +290,7 @@ named_tensor *optimizer_state(const optimizer *o, size_t *n) {
         for (int part = 0; part < PARTS; part++) {
             const slot *s = &o->slots[i];
             if (!part_of(s, part)) continue;
-            items[(*n)++] = (named_tensor){format("%s.%s", PART_NAMES[part], s->of->name),
-                                           tensor_wrap(F32, shape_of(s->of->value), part_of(s, part))};
+            items[(*n)++] = (named_tensor){format("%s.%s", PART_NAMES[part], s->of->name), read_part(o, s, part)};
         }
     return items;
 }
@@ -260,7 +311,7 @@ void optimizer_restore(optimizer *o, const store *file, int64_t updates) {
             if (t->type != F32 || count(t) != n)
                 fail(HISS_ERROR_FORMAT, "%s: %s is %s %s, expected F32 %s", store_path(file), name, dtype_name(t->type),
                      shape_text(shape_of(t)), shape_text(shape_of(s->of->value)));
-            memcpy(part_of(s, part), t->data, (size_t) n * sizeof(float));
+            write_part(o, s, part, f32(t));
             scope_end();
         }
     for (size_t i = 0; i < o->count; i++) param_changed(o->slots[i].of);
