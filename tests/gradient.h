@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "tensor/device.h"
 #include "tensor/ops.h"
 
 enum { MOST_INPUTS = 4 };
@@ -51,7 +52,55 @@ static inline double slope_along(const operation *o, tensor **in, int which, con
     return (side[1] - side[0]) / (2 * (double) h);
 }
 
+/* The result and the gradients of all inputs, computed where this thread works. */
+static inline tensor *differentiate(const operation *o, tensor **in, const float *gradients[MOST_INPUTS]) {
+    tape_begin();
+    for (int i = 0; i < o->count; i++) {
+        in[i] = draw(o->inputs[i], (uint64_t) i);
+        tape_watch(in[i]);
+    }
+    tensor *y = o->call(in);
+    backward(mse_loss(y, draw(shape_of(y), 100)), 1.0f);
+    for (int i = 0; i < o->count; i++) {
+        gradients[i] = tape_gradient(in[i]);
+        assert_non_null(gradients[i]);
+    }
+    return y;
+}
+
+static inline void expect_same(const char *name, const char *what, const float *got, const float *expected, int64_t n) {
+    double error = 0, size = 1e-12;
+    for (int64_t i = 0; i < n; i++) {
+        error += ((double) got[i] - expected[i]) * ((double) got[i] - expected[i]);
+        size += (double) expected[i] * expected[i];
+    }
+    if (sqrt(error / size) <= 2e-5) return;
+    print_error("%s on the device: %s differs by %g of its size\n", name, what, sqrt(error / size));
+    assert_true(false);
+}
+
+/* Values and gradients on the device against the host's, where there is a device. */
+static inline void check_on_device(const operation *o) {
+    device_open("auto");
+    if (!device_opened()) return;
+    precision_set(PRECISION_F32);
+    tensor *in[MOST_INPUTS], *there[MOST_INPUTS];
+    const float *expected[MOST_INPUTS], *got[MOST_INPUTS];
+    scope_begin();
+    tensor *y = differentiate(o, in, expected);
+    scope_begin();
+    device_begin();
+    tensor *z = differentiate(o, there, got);
+    expect_same(o->name, "the result", f32(tensor_to_f32(z)), f32(tensor_to_f32(y)), count(y));
+    for (int i = 0; i < o->count; i++)
+        expect_same(o->name, format("the gradient of input %d", i), got[i], expected[i], count(in[i]));
+    scope_end();
+    scope_end();
+    precision_set(PRECISION_AUTO);
+}
+
 static inline void check_operation(const operation *o) {
+    check_on_device(o);
     scope_begin();
     tensor *in[MOST_INPUTS] = {0};
     for (int i = 0; i < o->count; i++) in[i] = draw(o->inputs[i], (uint64_t) i);

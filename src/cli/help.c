@@ -6,6 +6,7 @@
 #include "base/scope.h"
 #include "cli/commands.h"
 #include "cli/version.h"
+#include "tensor/device.h"
 
 enum { HELP_COLUMN = 30, HELP_WIDTH = 100 };
 
@@ -91,6 +92,7 @@ void print_version(void) {
            cpu()->avx512 ? " avx512" : "", cpu()->avx512_bf16 ? " avx512-bf16" : "", cpu()->amx_bf16 ? " amx-bf16" : "",
            threads_get());
     printf("kernels: %s\n", version_kernels());
+    printf("devices: %s", device_list());
     for (size_t i = 0; version_library(i); i++) printf("library: %s\n", version_library(i));
 }
 

@@ -51,6 +51,7 @@ typedef enum {
     OPT_FEATURES,
     OPT_MUSIC,
     OPT_PRECISION,
+    OPT_DEVICE,
     OPT_THREADS,
     OPT_MAN,
     OPT_COMPLETION,

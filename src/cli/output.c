@@ -12,6 +12,7 @@
 #include "base/progress.h"
 #include "base/scope.h"
 #include "base/text.h"
+#include "tensor/device.h"
 #include "tensor/tape.h"
 
 static const double PLAIN_LINE_SECONDS = 5;
@@ -83,6 +84,10 @@ void prepare(const arguments *a) {
     threads_set((int) integer(a, OPT_THREADS, 0));
     for (size_t i = 0; text(a, OPT_PRECISION) && i < 3; i++)
         if (!strcmp(text(a, OPT_PRECISION), PRECISIONS[i].name)) precision_set(PRECISIONS[i].value);
+    if (text(a, OPT_DEVICE)) {
+        device_open(text(a, OPT_DEVICE));
+        device_begin();
+    }
     show_progress(a);
 }
 

@@ -13,7 +13,7 @@ void say_json(const arguments *a, const json_t *result);
 
 /* A progress line on a terminal, a plain line every few seconds otherwise, nothing with -q. Ended by the scope. */
 void show_progress(const arguments *a);
-/* Sets threads and precision, and shows progress. */
+/* Sets threads, precision and, until the current scope ends, the device; shows progress. */
 void prepare(const arguments *a);
 
 /* Where the i-th of count results goes: `out` itself for one that names a file, else out/STEM-i.wav. Makes the folder and

@@ -13,7 +13,7 @@ sound_request request_of(const arguments *a, const model *m);
 #define GUIDE_OPTIONS                                                                                                  \
     OPT_NEGATIVE, OPT_BLEND, OPT_BLEND_PART, OPT_ROUGH, OPT_ROUGH_BLUR, OPT_REFERENCE, OPT_INIT, OPT_STRENGTH,         \
         OPT_INPAINT, OPT_CONTINUE, OPT_LOOP, OPT_BPM, OPT_BARS
-#define COMMON_OPTIONS OPT_THREADS, OPT_JSON, OPT_QUIET, OPT_HELP
+#define COMMON_OPTIONS OPT_DEVICE, OPT_THREADS, OPT_JSON, OPT_QUIET, OPT_HELP
 
 /* File names that sounds can be written under. */
 extern const char *const SOUND_EXTENSIONS[];

@@ -62,8 +62,8 @@ static void run(const arguments *a) {
     say_json(a, result);
 }
 
-static const option_id TAKES[] = {OPT_RECIPE,    OPT_DATA,    OPT_OUT,  OPT_RESUME, OPT_STEPS, OPT_MINUTES, OPT_SEED,
-                                  OPT_PRECISION, OPT_THREADS, OPT_JSON, OPT_QUIET,  OPT_HELP,  OPTS};
+static const option_id TAKES[] = {OPT_RECIPE,    OPT_DATA,   OPT_OUT,     OPT_RESUME, OPT_STEPS, OPT_MINUTES, OPT_SEED,
+                                  OPT_PRECISION, OPT_DEVICE, OPT_THREADS, OPT_JSON,   OPT_QUIET, OPT_HELP,    OPTS};
 
 const command COMMAND_TRAIN = {
     .name = "train",

@@ -163,6 +163,8 @@ static void record_layer(const diffwave_layer *l, const tensor *d, const tensor 
 
 diffwave_state diffwave_layer_forward(const diffwave_layer *l, const tensor *d, const tensor *mel, diffwave_state s,
                                       bool last) {
+    /* A device is fed whole: its memory holds what training needs, and its kernels want much work at once. */
+    if (device_current()) return apply_layer(l, d, mel, s.x, l->dilation, l->dilation, s, last);
     bool was = tape_pause();
     diffwave_state next = forward_tiles(l, d, mel, s, last);
     tape_resume(was);

@@ -107,15 +107,15 @@ const mel_patches *mel_dit_patches(const mel_dit *net) { return &net->patches; }
 
 tensor *handle_rows(const tensor *values, float factor, const bool *given) {
     shape s = shape_of(values);
-    int64_t C = s.dims[s.rank - 1]++, rows = count(values) / C, each = rows / s.dims[0];
-    tensor *y = tensor_zero(F32, s);
-    for (int64_t r = 0; r < rows; r++) {
-        float *to = f32(y) + r * (C + 1);
-        if (given && !given[r / each]) to[C] = 1;
-        else
-            for (int64_t i = 0; i < C; i++) to[i] = factor * f32(values)[r * C + i];
+    int64_t B = s.dims[0], C = s.dims[s.rank - 1], each = count(values) / (B * C);
+    s.dims[s.rank - 1] = 1;
+    tensor *gate = tensor_new(F32, SHAPE(B, C)), *off = tensor_new(F32, s);
+    for (int64_t b = 0; b < B; b++) {
+        bool has = !given || given[b];
+        for (int64_t i = 0; i < C; i++) f32(gate)[b * C + i] = has ? factor : 0;
+        for (int64_t i = 0; i < each; i++) f32(off)[b * each + i] = has ? 0 : 1;
     }
-    return y;
+    return concat_channels(gate_channels(values, gate, F32), off);
 }
 
 /* Rows of a handle that is off for all. */
@@ -181,7 +181,8 @@ static tensor *attend(const mel_dit *net, const block *k, const tensor *x) {
     tensor *qkv = linear(x, k->qkv, NULL);
     tensor *q = norm_and_turn(net, slice_channels(qkv, 0, D), k->q),
            *key = norm_and_turn(net, slice_channels(qkv, D, D), k->k);
-    tensor *y = attention(q, key, slice_channels(qkv, 2 * D, D), (attention_options){.heads = (int) net->sizes.heads});
+    tensor *y = attention(q, key, slice_channels(qkv, 2 * D, D),
+                          (attention_options){.heads = (int) net->sizes.heads, .out = operands()});
     return linear(y, k->out, NULL);
 }
 

@@ -249,6 +249,7 @@ void params_save(const params *p, const char *path, dtype type, json_t *metadata
     named_tensor *items = NEW_ARRAY(named_tensor, p->count + 1);
     for (size_t i = 0; i < p->count; i++) {
         const tensor *value = p->items[i]->value;
+        host_data(value); /* as it is now, wherever it was trained */
         items[i] = (named_tensor){p->items[i]->name, value->type == type ? value : tensor_convert(value, type)};
     }
     safetensors_write(path, items, p->count, metadata);

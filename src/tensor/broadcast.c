@@ -68,6 +68,12 @@ tensor *gated_add(const tensor *x, const tensor *y, const tensor *gate) {
     return gate_rows(x, y, gate, row_count(y) / (batch ? batch : 1), F32);
 }
 
+tensor *gate_channels(const tensor *x, const tensor *gate, dtype out) {
+    int64_t batch = x->shape[0], C = x->shape[x->rank - 1];
+    require(count(gate) == batch * C);
+    return gate_rows(NULL, x, gate, row_count(x) / (batch ? batch : 1), out);
+}
+
 tensor *scale_channels(const tensor *x, const tensor *gain, dtype out) {
     require(count(gain) == x->shape[x->rank - 1]);
     return gate_rows(NULL, x, gain, row_count(x), out);

@@ -32,8 +32,10 @@ typedef enum {
     ROW_GELU_SLOPE,
     ROW_GELU_TANH,
     ROW_GELU_TANH_SLOPE,
-    ROW_ADD,      /* a, b; context width_only */
-    ROW_ADD_ROWS, /* x; context shared_row: x + d */
+    ROW_ROOT,       /* sqrt(max(x, 0)) */
+    ROW_ROOT_SLOPE, /* 0.5 / sqrt(max(x, 1e-12)) */
+    ROW_ADD,        /* a, b; context width_only */
+    ROW_ADD_ROWS,   /* x; context shared_row: x + d */
     /* broadcast.c; context gating */
     ROW_GATE,     /* x or none, y -> x + y gate */
     ROW_MULTIPLY, /* a, b */
@@ -60,7 +62,7 @@ typedef enum {
     ROW_FILM,             /* x, f [rows, 2C]; context film_modulation */
     ROW_FILM_SLOPE_X,     /* x, f, dy */
     ROW_FILM_SLOPE_F,     /* x, f, dy -> [rows, 2C] */
-    /* mel.c of models: (x - mean) / deviation, cut to +-limit; context normalising */
+    /* standardize.c: (x - mean) / deviation, cut to +-limit; context normalising */
     ROW_NORMALISE,
     ROW_NAMES
 } row_name;

@@ -18,7 +18,7 @@ typedef struct {
 tensor *conv1d(const tensor *x, const tensor *w, const tensor *b, conv1d_options options);
 /* The padding that keeps the length (odd K, stride 1). */
 tensor *conv1d_same(const tensor *x, const tensor *w, const tensor *b, int dilation, dtype out);
-/* x [..., N], w [M, N], b [M] or NULL -> [..., M], F32. */
+/* x [..., N], w [M, N], b [M] or NULL -> [..., M], F32; multiplied in the type of x. */
 tensor *linear(const tensor *x, const tensor *w, const tensor *b);
 /* The same with w [N, M] (linear_columns.c). */
 tensor *linear_columns(const tensor *x, const tensor *w, const tensor *b);
@@ -32,6 +32,8 @@ tensor *relu(const tensor *x, dtype out);
 tensor *leaky_relu(const tensor *x, float slope, dtype out);
 tensor *silu(const tensor *x, dtype out);
 tensor *tanh_of(const tensor *x, dtype out);
+/* The square root of x, of 0 where x is below; its slope is held to that at 1e-12. */
+tensor *square_root(const tensor *x, dtype out);
 /* x Phi(x), and its form with tanh. (Hendrycks and Gimpel 2016) */
 tensor *gelu(const tensor *x, dtype out);
 tensor *gelu_tanh(const tensor *x, dtype out);
@@ -46,8 +48,13 @@ tensor *add_rows(const tensor *x, const tensor *d, dtype out);
 tensor *multiply(const tensor *a, const tensor *b, dtype out);
 /* x * gain [C], the same for every position. */
 tensor *scale_channels(const tensor *x, const tensor *gain, dtype out);
+/* x * gate [B, C], the same for every position of a batch item: x [B, ..., C]. */
+tensor *gate_channels(const tensor *x, const tensor *gate, dtype out);
 /* x + y * gate, gate [B, C] or NULL for ones; x and y [B, ..., C] -> F32. */
 tensor *gated_add(const tensor *x, const tensor *y, const tensor *gate);
+
+/* (x - mean) / deviation for each channel, mean and deviation [C], cut to +-limit; not recorded, F32. (standardize.c) */
+tensor *standardize(const tensor *x, const tensor *mean, const tensor *deviation, float limit);
 
 /* --- norms over the last dimension (normalize.c) --- */
 

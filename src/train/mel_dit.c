@@ -203,21 +203,27 @@ static mel_dit_condition condition_of(const mel_dit *net, const batch *b, const 
                                .style = handle_rows(mel_style(p, normal, valid), 1, with(b, HANDLE_STYLE))};
 }
 
+/* [B, P] of the same number along each row. */
+static tensor *spread(const float *values, float sign, float shift, int64_t B, int64_t P) {
+    tensor *t = tensor_new(F32, SHAPE(B, P));
+    for (int64_t i = 0; i < B * P; i++) f32(t)[i] = shift + sign * values[i / P];
+    return t;
+}
+
 static tensor *loss(const void *model, const batch *b, loss_trace *seen) {
     const mel_dit *net = model;
+    const int64_t B = b->size, P = mel_dit_sizes(net)->components;
     const tensor *normal = mel_normalise(mel_dit_patches(net), b->mel),
                  *w = mel_to_patches(mel_dit_patches(net), normal);
-    tensor *z = tensor_new(F32, shape_of(w)), *weight = tensor_new(F32, SHAPE(b->size));
-    float *t = NEW_ARRAY(float, b->size);
-    int64_t item = count(w) / b->size;
-    for (int64_t i = 0; i < b->size; i++) {
+    tensor *weight = tensor_new(F32, SHAPE(B));
+    float *t = NEW_ARRAY(float, B);
+    for (int64_t i = 0; i < B; i++) {
         double normal_draw = sqrt(-2 * log(1 - b->level[i])) * cos(2 * M_PI * b->place[i]);
         double at = 1 / (1 + exp(-(LEVEL_MEAN + LEVEL_SPREAD * normal_draw))), left = fmax(1 - at, NEAREST);
         t[i] = (float) at;
         f32(weight)[i] = (float) (1 / (left * left));
-        for (int64_t k = i * item; k < (i + 1) * item; k++)
-            f32(z)[k] = t[i] * f32(w)[k] + (1 - t[i]) * f32(b->noise)[k];
     }
+    tensor *z = gated_add(gate_channels(w, spread(t, 1, 0, B, P), F32), b->noise, spread(t, -1, 1, B, P));
     mel_dit_condition c = condition_of(net, b, normal);
     tensor *predicted = mel_dit_forward(net, z, t, &c);
     if (seen) *seen = (loss_trace){z, predicted, t};

@@ -1,4 +1,4 @@
-/* parity [--precision f32|bf16] [--only SYSTEM] CASE_DIR...: runs parity cases. A folder without a case.json is searched for
+/* parity [--precision f32|bf16] [--device NAME] [--only SYSTEM] CASE_DIR...: runs parity cases. A folder without a case.json is searched for
  * them. Prints a line an output and one a case, closes with "N passed, N failed"; exit status 1 if a case failed. */
 #include "parity.h"
 
@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "tensor/device.h"
 #include "tensor/tape.h"
 #include "weights_tsv.h"
 
@@ -201,7 +202,10 @@ static void run_all(void *context) {
     precision_set(PRECISION_F32);
     for (int i = 1; i < a->count; i++) {
         if (!strcmp(a->words[i], "--precision") && i + 1 < a->count) set_precision(a->words[++i]);
-        else if (!folder_exists(a->words[i])) fail(HISS_ERROR_FILE, "%s: no such folder", a->words[i]);
+        else if (!strcmp(a->words[i], "--device") && i + 1 < a->count) {
+            device_open(a->words[++i]);
+            device_begin();
+        } else if (!folder_exists(a->words[i])) fail(HISS_ERROR_FILE, "%s: no such folder", a->words[i]);
         else walk(a->words[i]);
     }
 }
