@@ -10,10 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define half                                                                                                           \
+    residual_half /* cuda_fp16.h's name for a number: include this header before any other of the tensor floor */
 #include "tensor/kernels.h"
+#undef half
 
 extern cudaStream_t hiss_stream;
-extern int hiss_multiprocessors; /* of the open device */
 
 /* Calls the `fail` the backend was opened with, unless all is well; does not return then. */
 void cuda_check(cudaError_t result, const char *what);
@@ -33,7 +35,7 @@ void cuda_copy(void *to, const void *from, size_t bytes);
 void cuda_clear(void *to, size_t bytes);
 void cuda_wait(void);
 
-/* --- rows: rows.cu, row_kernels.cu --- */
+/* --- rows: rows.cu, row_norms.cu --- */
 void cuda_map_rows(int64_t count, rows out, bool add, const rows *in, int inputs, row_name kernel, const void *context,
                    size_t context_size);
 
@@ -45,7 +47,7 @@ void cuda_sum_repeated(float *d, const float *g, int64_t rows, int factor, int64
 void cuda_weighted_mean(float *y, const void *x, dtype x_type, const float *w, int64_t B, int64_t T, int64_t C);
 void cuda_weighted_spread(float *d, const float *g, const float *w, int64_t B, int64_t T, int64_t C, bool add);
 
-/* --- moves: moves.cu, depthwise.cu --- */
+/* --- moves: moves.cu, index.cu, depthwise.cu, unfold.cu --- */
 void cuda_convert(void *to, dtype to_type, const void *from, dtype from_type, int64_t n);
 void cuda_copy_blocks(const copying *c, void *to, const void *from, size_t element);
 void cuda_return_blocks(const copying *c, float *d, const float *g);
