@@ -16,6 +16,7 @@
 #undef half
 
 extern cudaStream_t hiss_stream;
+extern int hiss_multiprocessors; /* of the open device */
 
 /* Calls the `fail` the backend was opened with, unless all is well; does not return then. */
 void cuda_check(cudaError_t result, const char *what);
