@@ -1,5 +1,5 @@
 /* The elementwise kernels that a device knows by name, with the numbers each is given: what the CPU's kernel of the same name
- * does (src/tensor/*.c), one element or one row at a time. Also read by CUDA's compiler: plain C that is C++ too.
+ * does (in src/tensor), one element or one row at a time. Also read by CUDA's compiler: plain C that is C++ too.
  *
  * `rows` of an operand lie one after the other, `width` elements each; in[i] may be left out (data NULL) where said. C is the
  * narrow width. Pointers inside a context are the device's, F32. */
