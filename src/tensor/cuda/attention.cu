@@ -53,13 +53,13 @@ __global__ static void unpack_add_kernel(panel p, float *to, const float *from, 
 
 static void pack(panel p, void *to, dtype to_type, const void *from, int from_type) {
     pack_kernel<<<blocks_for(p.heads * p.rows * p.D, THREADS), THREADS, 0, hiss_stream>>>(p, to, to_type, from,
-                                                                                         from_type);
+                                                                                          from_type);
     CHECK_LAUNCH("packing attention's heads");
 }
 
 static void unpack_add(panel p, float *to, const float *from, float factor) {
     unpack_add_kernel<<<blocks_for(p.heads / p.group * p.rows * p.D, THREADS), THREADS, 0, hiss_stream>>>(p, to, from,
-                                                                                                        factor);
+                                                                                                          factor);
     CHECK_LAUNCH("adding attention's gradients");
 }
 
@@ -238,7 +238,7 @@ static void back_chunk(const attention_problem *a, const slopes *d, int64_t firs
     cuda_matmul(heads, T, S, D, type, q, false, k, true, NULL, F32, s, false);
     cuda_matmul(heads, T, S, D, type, g, false, v, true, NULL, F32, dp, false);
     slope_kernel<<<blocks_for(heads * T, WARPS), THREADS, 0, hiss_stream>>>(*a, first, heads, d->sums, delta, s, dp, p,
-                                                                           ds, type);
+                                                                            ds, type);
     CHECK_LAUNCH("attention's slopes");
     if (d->dbias) {
         bias_kernel<<<blocks_for(a->bias_batch * a->bias_heads * T * S, THREADS), THREADS, 0, hiss_stream>>>(
@@ -269,6 +269,5 @@ void cuda_attend_back(const attention_problem *given, const float *y, const floa
                     padded(a.T * 4) + 2 * padded(a.T * a.S * 4) + (size == 2 ? 2 * padded(a.T * a.S * 2) : 0);
     int64_t chunk = chunk_heads(&a, bytes);
     char *memory = (char *) cuda_scratch((size_t) (chunk * bytes));
-    for (int64_t first = 0; first < all; first += chunk)
-        back_chunk(&a, &d, first, smaller(chunk, all - first), memory);
+    for (int64_t first = 0; first < all; first += chunk) back_chunk(&a, &d, first, smaller(chunk, all - first), memory);
 }

@@ -9,10 +9,10 @@
 enum { LEAST_THREADS = 64, MOST_THREADS = 256 };
 
 typedef struct {
-    int T, S, D, group; /* query heads to a key head */
+    int T, S, D, group;      /* query heads to a key head */
     int queries, keys, dims; /* T, S, D padded */
-    int panel, square; /* strides of rows, in floats */
-    bool vector; /* rows of all operands may be read by fours */
+    int panel, square;       /* strides of rows, in floats */
+    bool vector;             /* rows of all operands may be read by fours */
 } layout;
 
 static int to_four(int64_t n) { return (int) ((n + 3) / 4 * 4); }
@@ -265,8 +265,8 @@ bool attend_short(const attention_problem *a, void *y, dtype y_type, float *sums
     if (bytes > hiss_shared_bytes) return false;
     l.vector = l.vector && by_fours(y, y_type);
     allow_shared();
-    attend_kernel<<<(unsigned) (a->B * a->G), (unsigned) threads_for(&l), (size_t) bytes, hiss_stream>>>(*a, l, y, y_type,
-                                                                                                        sums);
+    attend_kernel<<<(unsigned) (a->B * a->G), (unsigned) threads_for(&l), (size_t) bytes, hiss_stream>>>(*a, l, y,
+                                                                                                         y_type, sums);
     CHECK_LAUNCH("attention");
     return true;
 }

@@ -84,7 +84,8 @@ static bool describe_operation(plan *p, const float *bias) {
 static bool describe_matrix(cublasLtMatrixLayout_t l, int64_t type, int64_t rows, int64_t columns, int64_t batch) {
     int32_t items = (int32_t) batch;
     int64_t step = rows * columns;
-    if (cublasLtMatrixLayoutInit(l, data_type(type), (uint64_t) rows, (uint64_t) columns, rows) != CUBLAS_STATUS_SUCCESS)
+    if (cublasLtMatrixLayoutInit(l, data_type(type), (uint64_t) rows, (uint64_t) columns, rows) !=
+        CUBLAS_STATUS_SUCCESS)
         return false;
     return cublasLtMatrixLayoutSetAttribute(l, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &items, sizeof items) ==
                CUBLAS_STATUS_SUCCESS &&
@@ -111,8 +112,8 @@ static bool choose(plan *p) {
                    {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, (uint32_t) p->key.align_y}};
     cublasLtMatmulPreference_t f = &preference;
     if (cublasLtMatmulPreferenceInit(f) != CUBLAS_STATUS_SUCCESS) return false;
-    if (cublasLtMatmulPreferenceSetAttribute(f, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace) !=
-        CUBLAS_STATUS_SUCCESS)
+    if (cublasLtMatmulPreferenceSetAttribute(f, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace,
+                                             sizeof workspace) != CUBLAS_STATUS_SUCCESS)
         return false;
     for (size_t i = 0; i < sizeof aligned / sizeof *aligned; i++)
         if (cublasLtMatmulPreferenceSetAttribute(f, aligned[i].name, &aligned[i].bytes, sizeof(uint32_t)) !=
@@ -120,8 +121,8 @@ static bool choose(plan *p) {
             return false;
     cublasLtMatmulHeuristicResult_t best;
     int found = 0;
-    cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(library.light, &p->operation, &p->b, &p->a, &p->y, &p->y, f, 1,
-                                                           &best, &found);
+    cublasStatus_t status =
+        cublasLtMatmulAlgoGetHeuristic(library.light, &p->operation, &p->b, &p->a, &p->y, &p->y, f, 1, &best, &found);
     if (status != CUBLAS_STATUS_SUCCESS || found == 0 || best.state != CUBLAS_STATUS_SUCCESS) return false;
     p->algorithm = best.algo;
     return true;
@@ -207,8 +208,9 @@ void cuda_matmul(int64_t batch, int64_t m, int64_t n, int64_t k, dtype in, const
     open_library();
     const void *added = epilogue_bias(bias, out, n);
     int64_t align_y = bias ? smaller(alignment(y), alignment(added)) : alignment(y);
-    problem key = {batch, m, n, k, in, out, a_transposed, b_transposed, bias != NULL, accumulate,
-                   alignment(a), alignment(b), align_y};
+    problem key = {
+        batch,        m,      n, k, in, out, a_transposed, b_transposed, bias != NULL, accumulate, alignment(a),
+        alignment(b), align_y};
     plan *p = plan_of(&key, (const float *) added);
     if (p->chosen && run_light(p, a, b, added, y)) return;
     p->chosen = false; /* what failed once is not tried again */

@@ -82,7 +82,8 @@ void cuda_upload(void *to, const void *host, size_t bytes) {
         size_t room = SEGMENT_BYTES - ring.at, piece = bytes - done < room ? bytes - done : room;
         char *staged = ring.memory + (size_t) ring.segment * SEGMENT_BYTES + ring.at;
         memcpy(staged, (const char *) host + done, piece);
-        cuda_check(cudaMemcpyAsync((char *) to + done, staged, piece, cudaMemcpyHostToDevice, hiss_stream), "an upload");
+        cuda_check(cudaMemcpyAsync((char *) to + done, staged, piece, cudaMemcpyHostToDevice, hiss_stream),
+                   "an upload");
         ring.at = up_to(ring.at + piece, UNIT); /* SEGMENT_BYTES is a multiple of it */
         done += piece;
     }
