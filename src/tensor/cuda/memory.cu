@@ -1,0 +1,106 @@
+/* The device's memory, in the order of its one stream: blocks come from CUDA's pool, which keeps what was given back, so that
+ * taking and giving cost no wait once a program has warmed up.
+ *
+ * Uploads go through a ring of page-locked memory: the host's bytes are copied there at once, so the caller may change its own,
+ * and only a ring that is full of copies under way makes the host wait. */
+#include "tensor/cuda/products.h"
+
+#include <string.h>
+
+enum { SEGMENTS = 4, SEGMENT_BYTES = 16 << 20, UNIT = 512 };
+
+static struct {
+    char *memory; /* [SEGMENTS, SEGMENT_BYTES], page-locked; made by the first upload */
+    cudaEvent_t left[SEGMENTS];
+    int segment;
+    size_t at; /* bytes of the segment in use */
+} ring;
+
+static struct {
+    void *memory;
+    size_t bytes;
+} scratch;
+
+static size_t up_to(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
+
+/* --- blocks --- */
+
+/* CUDA keeps the chosen GPU for each thread of the host; every operation takes memory before it does anything else. */
+static void choose_device(void) {
+    static thread_local bool chosen;
+    if (!chosen) cuda_check(cudaSetDevice(hiss_device), "choosing the GPU");
+    chosen = true;
+}
+
+void *cuda_take(size_t bytes) {
+    void *data = NULL;
+    choose_device();
+    cuda_check(cudaMallocAsync(&data, up_to(bytes ? bytes : 1, UNIT), hiss_stream), "taking memory");
+    return data;
+}
+
+/* Also called while errors unwind: what fails here has failed before. */
+void cuda_give(void *data) {
+    if (data) (void) cudaFreeAsync(data, hiss_stream);
+}
+
+void *cuda_scratch(size_t bytes) {
+    if (bytes <= scratch.bytes) return scratch.memory;
+    cuda_give(scratch.memory);
+    scratch.memory = NULL;
+    scratch.bytes = 0;
+    /* Half as much again, so that slowly growing problems do not ask each time. */
+    size_t wanted = up_to(bytes + bytes / 2, UNIT);
+    scratch.memory = cuda_take(wanted);
+    scratch.bytes = wanted;
+    return scratch.memory;
+}
+
+/* --- moving --- */
+
+static void open_ring(void) {
+    if (ring.memory) return;
+    for (int i = 0; i < SEGMENTS; i++)
+        if (!ring.left[i])
+            cuda_check(cudaEventCreateWithFlags(&ring.left[i], cudaEventDisableTiming), "making an event");
+    cuda_check(cudaHostAlloc((void **) &ring.memory, (size_t) SEGMENTS * SEGMENT_BYTES, cudaHostAllocDefault),
+               "taking page-locked memory");
+}
+
+/* On to the next segment, once the copies out of it are done. An event that was never recorded is done. */
+static void next_segment(void) {
+    cuda_check(cudaEventRecord(ring.left[ring.segment], hiss_stream), "marking an upload");
+    ring.segment = (ring.segment + 1) % SEGMENTS;
+    ring.at = 0;
+    cuda_check(cudaEventSynchronize(ring.left[ring.segment]), "an upload");
+}
+
+void cuda_upload(void *to, const void *host, size_t bytes) {
+    open_ring();
+    for (size_t done = 0; done < bytes;) {
+        if (ring.at == SEGMENT_BYTES) next_segment();
+        size_t room = SEGMENT_BYTES - ring.at, piece = bytes - done < room ? bytes - done : room;
+        char *staged = ring.memory + (size_t) ring.segment * SEGMENT_BYTES + ring.at;
+        memcpy(staged, (const char *) host + done, piece);
+        cuda_check(cudaMemcpyAsync((char *) to + done, staged, piece, cudaMemcpyHostToDevice, hiss_stream),
+                   "an upload");
+        ring.at = up_to(ring.at + piece, UNIT); /* SEGMENT_BYTES is a multiple of it */
+        done += piece;
+    }
+}
+
+void cuda_download(void *host, const void *from, size_t bytes) {
+    if (bytes) cuda_check(cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, hiss_stream), "a download");
+    cuda_wait();
+}
+
+void cuda_copy(void *to, const void *from, size_t bytes) {
+    if (bytes && to != from)
+        cuda_check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, hiss_stream), "a copy");
+}
+
+void cuda_clear(void *to, size_t bytes) {
+    if (bytes) cuda_check(cudaMemsetAsync(to, 0, bytes, hiss_stream), "clearing memory");
+}
+
+void cuda_wait(void) { cuda_check(cudaStreamSynchronize(hiss_stream), "waiting for the GPU"); }
