@@ -23,6 +23,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#ifdef __GNUC__
+#pragma GCC visibility push(default)
+#endif
 
 /* What went wrong, by kind. */
 typedef enum {
@@ -126,6 +129,9 @@ hiss_audio *hiss_noise(const hiss_audio *sound, double alpha_bar, uint64_t seed,
 bool hiss_train(const char *recipe, const char *data, const char *out, bool resume, hiss_progress progress,
                 void *context, hiss_error *error);
 
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

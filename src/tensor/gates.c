@@ -91,7 +91,7 @@ tensor *gated_tanh(const tensor *a, const tensor *b, dtype out) {
 /* --- halves --- */
 
 CLONES static void half_kernel(const float *const *in, float *out, int64_t first, int64_t n, const void *context) {
-    const half *h = context;
+    const residual_half *h = context;
     (void) first;
     for (int64_t k = 0; k < n; k++) {
         const float *restrict r = in[1] + k * 2 * h->C + h->offset, *restrict x = in[0] ? in[0] + k * h->C : NULL;
@@ -105,14 +105,14 @@ CLONES static void half_kernel(const float *const *in, float *out, int64_t first
 
 CLONES static void half_slope_x(const float *const *in, float *restrict out, int64_t first, int64_t n,
                                 const void *context) {
-    const half *h = context;
+    const residual_half *h = context;
     const float *restrict g = in[0];
     (void) first;
     for (int64_t i = 0; i < n * h->C; i++) out[i] = g[i] * h->factor;
 }
 
 CLONES static void half_slope_r(const float *const *in, float *out, int64_t first, int64_t n, const void *context) {
-    const half *h = context;
+    const residual_half *h = context;
     (void) first;
     for (int64_t k = 0; k < n; k++) {
         const float *restrict g = in[0] + k * h->C;
@@ -124,9 +124,9 @@ CLONES static void half_slope_r(const float *const *in, float *out, int64_t firs
     }
 }
 
-static const row_op half_op = {half_kernel, ROW_HALF, sizeof(half)},
-                    half_slope_x_op = {half_slope_x, ROW_HALF_SLOPE_X, sizeof(half)},
-                    half_slope_r_op = {half_slope_r, ROW_HALF_SLOPE_R, sizeof(half)};
+static const row_op half_op = {half_kernel, ROW_HALF, sizeof(residual_half)},
+                    half_slope_x_op = {half_slope_x, ROW_HALF_SLOPE_X, sizeof(residual_half)},
+                    half_slope_r_op = {half_slope_r, ROW_HALF_SLOPE_R, sizeof(residual_half)};
 
 static void half_backward(node *n) {
     bool more;
@@ -137,7 +137,7 @@ static void half_backward(node *n) {
     if (dr) map_rows(row_count(n->out), rows_of_gradient(dr, n->in[1]), more, &g, 1, &half_slope_r_op, n->options);
 }
 
-static tensor *add_half(const tensor *x, const tensor *r, half h) {
+static tensor *add_half(const tensor *x, const tensor *r, residual_half h) {
     PLACE(x);
     PLACE(r);
     require(width_of(r) == 2 * h.C && (!x || width_of(x) == h.C));
@@ -149,11 +149,11 @@ static tensor *add_half(const tensor *x, const tensor *r, half h) {
 }
 
 tensor *add_first_half(const tensor *x, const tensor *r, float factor) {
-    return add_half(x, r, (half){width_of(r) / 2, 0, factor});
+    return add_half(x, r, (residual_half){width_of(r) / 2, 0, factor});
 }
 
 tensor *add_second_half(const tensor *x, const tensor *r) {
-    return add_half(x, r, (half){width_of(r) / 2, width_of(r) / 2, 1.0f});
+    return add_half(x, r, (residual_half){width_of(r) / 2, width_of(r) / 2, 1.0f});
 }
 
 /* --- film --- */

@@ -56,7 +56,7 @@ typedef enum {
     ROW_GATED_TANH,       /* a, b or none; context width_only with C */
     ROW_GATED_TANH_SLOPE, /* a, b or none, dy -> [rows, 2C] */
     ROW_COPY,             /* context width_only with the width */
-    ROW_HALF,             /* x or none, r [rows, 2C]; context half */
+    ROW_HALF,             /* x or none, r [rows, 2C]; context residual_half */
     ROW_HALF_SLOPE_X,     /* dy */
     ROW_HALF_SLOPE_R,     /* dy -> [rows, 2C] */
     ROW_FILM,             /* x, f [rows, 2C]; context film_modulation */
@@ -107,7 +107,7 @@ typedef struct {
 typedef struct {
     int64_t C, offset; /* which half of r begins where */
     float factor;
-} half;
+} residual_half;
 
 typedef struct {
     int64_t C;

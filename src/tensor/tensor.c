@@ -114,7 +114,8 @@ uint16_t *bf16(const tensor *t) {
 }
 
 tensor *tensor_convert(const tensor *t, dtype type) {
-    bool there = t->device && device_current();
+    /* A device knows F32 and BF16. */
+    bool there = t->device && device_current() && (t->type == F32 || t->type == BF16) && (type == F32 || type == BF16);
     tensor *result = there ? tensor_result(type, shape_of(t)) : tensor_new(type, shape_of(t));
     if (there) device_current()->convert(result->data, type, t->data, t->type, count(t));
     else convert(result->data, type, host_data(t), t->type, count(t));

@@ -60,7 +60,7 @@ static void repeat_backward(node *n) {
 
 static void repeat_rows(void *y, const void *x, int64_t rows, int factor, size_t size) {
     if (device_current()) {
-        device_current()->repeat_rows(y, x, rows, factor, (int64_t) size);
+        device_current()->repeat_rows(y, x, rows * factor, factor, (int64_t) size);
         return;
     }
     const char *from = x;

@@ -265,5 +265,5 @@ batch_source canvas_source(const dataset *d, const canvas_settings *s, const cap
             fail(HISS_ERROR_ARGUMENT, "canvas.frames: %lld is no multiple of the patch, %lld", (long long) s->frames[i],
                  (long long) patch);
     fill_shelves(c);
-    return (batch_source){c, draw_canvases, hold_out_canvases};
+    return (batch_source){c, draw_canvases, hold_out_canvases, true};
 }

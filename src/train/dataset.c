@@ -479,4 +479,4 @@ static batch *hold_out_clips(void *d, random_key key, int64_t first, int64_t siz
     return dataset_held_out(d, key, first, size);
 }
 
-batch_source dataset_source(dataset *d) { return (batch_source){d, draw_clips, hold_out_clips}; }
+batch_source dataset_source(dataset *d) { return (batch_source){d, draw_clips, hold_out_clips, false}; }

@@ -83,6 +83,7 @@ typedef struct {
     void *context;
     batch *(*draw)(void *context, random_key key, int64_t index, int64_t size, double class_dropout);
     batch *(*held_out)(void *context, random_key key, int64_t first, int64_t size);
+    bool parallel; /* several threads may draw at once */
 } batch_source;
 batch_source dataset_source(dataset *d);
 

@@ -107,7 +107,7 @@ static batch_source source(const trainable_data *d) {
     if (l->sizes.classes < 2)
         fail(HISS_ERROR_ARGUMENT, "%s: a judge needs recordings of two or more classes (data.class)", d->recipe.where);
     shelve(l);
-    return (batch_source){l, draw_batch, hold_out};
+    return (batch_source){l, draw_batch, hold_out, false};
 }
 
 /* --- the network --- */

@@ -10,10 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define half                                                                                                           \
-    residual_half /* cuda_fp16.h's name for a number: include this header before any other of the tensor floor */
 #include "tensor/kernels.h"
-#undef half
 
 extern cudaStream_t hiss_stream;
 extern int hiss_multiprocessors; /* of the open device */

@@ -54,6 +54,7 @@ UNARY(scaled, a *x, a)
 UNARY(leaky, x > 0 ? x : a * x, x > 0 ? 1.0f : a)
 UNARY(swish, swish(x), swish_slope(x))
 UNARY(tangent, tangent(x), tangent_slope(x))
+UNARY(rooted, sqrtf(x > 0 ? x : 0), 0.5f / sqrtf(x > 1e-12f ? x : 1e-12f))
 UNARY(gauss, gauss(x), gauss_slope(x))
 UNARY(gauss_tanh, gauss_tanh(x), gauss_tanh_slope(x))
 

@@ -2,7 +2,7 @@
 #ifndef HISS_TENSOR_CUDA_PRODUCTS_H
 #define HISS_TENSOR_CUDA_PRODUCTS_H
 
-#include "tensor/cuda/cuda.h" /* before all others: see there */
+#include "tensor/cuda/cuda.h"
 
 #include <cuda_bf16.h>
 

@@ -252,6 +252,8 @@ row_mapper *mapper(row_name name) {
     case ROW_GELU_SLOPE: return map_unary<gauss_change>;
     case ROW_GELU_TANH: return map_unary<gauss_tanh_value>;
     case ROW_GELU_TANH_SLOPE: return map_unary<gauss_tanh_change>;
+    case ROW_ROOT: return map_unary<rooted_value>;
+    case ROW_ROOT_SLOPE: return map_unary<rooted_change>;
     case ROW_ADD: return map_plain<sum>;
     case ROW_ADD_ROWS: return map_add_rows;
     case ROW_GATE: return map_gate;
