@@ -149,6 +149,7 @@ typedef struct {
     int64_t bias_batch, bias_heads;
     float scale;
     bool causal; /* query t sees keys up to t + S - T */
+    bool bf16;   /* operands may be rounded to BF16, as matrix operands are; else only where q, k and v are BF16 */
 } attention_problem;
 
 /* Adam's factors of one update, rounded once: see train/optimizer.c. */

@@ -1,10 +1,10 @@
 /* Attention of any length by matrix products: scores [heads, T, S] are written out for as many heads at a time as the scratch
- * memory holds. F32 operands give F32 products; where q, k and v all are BF16, the products are (sums and softmax stay f32).
- * Short sequences go another way: attention_short.cu.
+ * memory holds. F32 operands give F32 products; where q, k and v all are BF16, or the problem allows it, they are rounded to BF16
+ * (sums and softmax stay f32). Short sequences go other ways: attention_short.cu, attention_tensor.cu.
  *
  * A head is one (batch item, query head), counted n = batch H + head; packed panels are [heads, rows, D], where a key head stands
  * once for each query head that reads it. Chunks are whole groups of query heads, so that the sums over a group have one order. */
-#include "tensor/cuda/products.h"
+#include "tensor/cuda/attention_rows.h"
 
 enum { THREADS = 256, WARPS = THREADS / 32, SCRATCH_BYTES = 512 << 20, MOST_HEADS = 32768 };
 
@@ -69,58 +69,26 @@ static void unpack_add(panel p, float *to, const float *from, float factor) {
 __global__ static void softmax_kernel(attention_problem a, int64_t first, int64_t heads, float *s, void *p, int p_type,
                                       float *sums) {
     int64_t rows = heads * a.T, step = (int64_t) gridDim.x * WARPS;
-    int lane = threadIdx.x % 32;
     for (int64_t row = (int64_t) blockIdx.x * WARPS + threadIdx.x / 32; row < rows; row += step) {
-        int64_t head = first + row / a.T, t = row % a.T;
-        score_row r = score_row_of(&a, head / a.H, head % a.H, t);
-        float *x = s + row * a.S, most = -INFINITY, sum = 0;
-        for (int64_t i = lane; i < a.S; i += 32) {
-            x[i] = score(&r, x[i], i);
-            most = fmaxf(most, x[i]);
-        }
-        most = warp_max(most);
-        float base = most == -INFINITY ? 0.0f : most; /* nothing is seen: exp(-inf) = 0 each */
-        for (int64_t i = lane; i < a.S; i += 32) {
-            x[i] = expf(x[i] - base);
-            sum += x[i];
-        }
-        sum = warp_sum(sum);
-        float inverse = sum > 0 ? 1.0f / sum : 0.0f;
-        for (int64_t i = lane; i < a.S; i += 32) set_element(p, p_type, row * a.S + i, x[i] * inverse);
-        if (sums && lane == 0) sums[first * a.T + row] = sum > 0 ? base + logf(sum) : INFINITY;
+        int64_t head = first + row / a.T;
+        soften(a, s + row * a.S, head / a.H, head % a.H, row % a.T, sums);
+        if (p_type == F32) continue;
+        for (int64_t i = threadIdx.x % 32; i < a.S; i += 32) set_element(p, p_type, row * a.S + i, s[row * a.S + i]);
     }
 }
 
-/* s products -> the weights P, g dP -> dS = P (dP - delta); copies of both in `type`, unless they are F32 themselves. */
-__global__ static void slope_kernel(attention_problem a, int64_t first, int64_t heads, const float *sums,
-                                    const float *delta, float *s, float *g, void *p, void *ds, int type) {
+/* s products -> the weights P, dp -> dS = P (dP - delta); copies of both in `type`, unless they are F32 themselves. */
+__global__ static void slope_kernel(attention_problem a, attention_slopes d, int64_t first, int64_t heads, float *s,
+                                    float *dp, void *p, void *ds, int type) {
     int64_t rows = heads * a.T, step = (int64_t) gridDim.x * WARPS;
     for (int64_t row = (int64_t) blockIdx.x * WARPS + threadIdx.x / 32; row < rows; row += step) {
         int64_t head = first + row / a.T;
-        score_row r = score_row_of(&a, head / a.H, head % a.H, row % a.T);
-        float sum = sums[first * a.T + row], middle = delta[row];
-        for (int64_t i = threadIdx.x % 32; i < a.S; i += 32) {
-            int64_t at = row * a.S + i;
-            float x = score(&r, s[at], i);
-            float w = x == -INFINITY || sum == INFINITY ? 0.0f : expf(x - sum), slope = w * (g[at] - middle);
-            g[at] = slope;
-            set_element(p, type, at, w);
-            if (type != F32) set_element(ds, type, at, slope);
+        slope_scores(a, s + row * a.S, dp + row * a.S, d, head / a.H, head % a.H, row % a.T);
+        if (type == F32) continue;
+        for (int64_t at = row * a.S + threadIdx.x % 32; at < (row + 1) * a.S; at += 32) {
+            set_element(p, type, at, s[at]);
+            set_element(ds, type, at, dp[at]);
         }
-    }
-}
-
-/* delta [heads, T] = the sum over d of grad y, both [B, T, H D]. */
-__global__ static void delta_kernel(panel p, float *delta, const float *y, const float *grad) {
-    int64_t rows = p.heads * p.rows, step = (int64_t) gridDim.x * WARPS;
-    int lane = threadIdx.x % 32;
-    for (int64_t row = (int64_t) blockIdx.x * WARPS + threadIdx.x / 32; row < rows; row += step) {
-        int64_t head = p.first + row / p.rows;
-        int64_t at = ((head / p.H * p.rows + row % p.rows) * p.H + head % p.H) * p.D;
-        float sum = 0;
-        for (int64_t d = lane; d < p.D; d += 32) sum += grad[at + d] * y[at + d];
-        sum = warp_sum(sum);
-        if (lane == 0) delta[row] = sum;
     }
 }
 
@@ -144,7 +112,7 @@ __global__ static void bias_kernel(attention_problem a, int64_t first, int64_t h
 /* --- chunks --- */
 
 static dtype product_type(const attention_problem *a) {
-    return a->q_type == BF16 && a->k_type == BF16 && a->v_type == BF16 ? BF16 : F32;
+    return a->bf16 || (a->q_type == BF16 && a->k_type == BF16 && a->v_type == BF16) ? BF16 : F32;
 }
 
 /* Heads to work on at once: a multiple of the group, within the scratch memory. */
@@ -192,39 +160,27 @@ static void attend_chunk(const attention_problem *a, int64_t first, int64_t head
     CHECK_LAUNCH("unpacking attention's heads");
 }
 
-/* Without a shared bias the remainders by its batch and heads stay defined. */
-static attention_problem completed(const attention_problem *given) {
-    attention_problem a = *given;
-    if (!a.bias) a.bias_batch = a.bias_heads = 1;
-    return a;
-}
-
-void cuda_attend(const attention_problem *given, void *y, dtype y_type, float *sums) {
-    attention_problem a = completed(given);
-    int64_t all = a.B * a.H, size = product_type(&a) == BF16 ? 2 : 4;
-    if (all * a.T * a.D == 0) return;
-    if (attend_short(&a, y, y_type, sums)) return;
-    int64_t bytes = padded(a.T * a.D * size) + 2 * padded(a.S * a.D * size) + padded(a.T * a.D * 4) +
-                    padded(a.T * a.S * 4) + (size == 2 ? padded(a.T * a.S * 2) : 0);
-    int64_t chunk = chunk_heads(&a, bytes);
+void cuda_attend(const attention_problem *a, void *y, dtype y_type, float *sums) {
+    int64_t all = a->B * a->H, size = product_type(a) == BF16 ? 2 : 4;
+    if (all * a->T * a->D == 0) return;
+    if (size == 2 ? attend_tensor(a, y, y_type, sums) : attend_short(a, y, y_type, sums)) return;
+    int64_t bytes = padded(a->T * a->D * size) + 2 * padded(a->S * a->D * size) + padded(a->T * a->D * 4) +
+                    padded(a->T * a->S * 4) + (size == 2 ? padded(a->T * a->S * 2) : 0);
+    int64_t chunk = chunk_heads(a, bytes);
     char *memory = (char *) cuda_scratch((size_t) (chunk * bytes));
     for (int64_t first = 0; first < all; first += chunk)
-        attend_chunk(&a, first, smaller(chunk, all - first), memory, y, y_type, sums);
+        attend_chunk(a, first, smaller(chunk, all - first), memory, y, y_type, sums);
 }
 
 /* --- backward: P = exp(S - L), dV = P^T dO, dS = P (dO V^T - rowsum(dO O)), dQ = dS K, dK = dS^T Q --- */
 
-typedef struct {
-    const float *y, *grad, *sums;
-    float *dq, *dk, *dv, *dbias;
-} slopes;
-
-static void back_chunk(const attention_problem *a, const slopes *d, int64_t first, int64_t heads, char *memory) {
+static void back_chunk(const attention_problem *a, const attention_slopes *d, int64_t first, int64_t heads,
+                       char *memory) {
     dtype type = product_type(a);
     int64_t size = type == BF16 ? 2 : 4, T = a->T, S = a->S, D = a->D;
     void *q = cut(&memory, heads * T * D * size), *g = cut(&memory, heads * T * D * size);
     void *k = cut(&memory, heads * S * D * size), *v = cut(&memory, heads * S * D * size);
-    float *out = (float *) cut(&memory, heads * larger(T, S) * D * 4), *delta = (float *) cut(&memory, heads * T * 4);
+    float *out = (float *) cut(&memory, heads * larger(T, S) * D * 4);
     float *s = (float *) cut(&memory, heads * T * S * 4), *dp = (float *) cut(&memory, heads * T * S * 4);
     void *p = type == BF16 ? cut(&memory, heads * T * S * size) : s;
     void *ds = type == BF16 ? cut(&memory, heads * T * S * size) : dp;
@@ -233,12 +189,9 @@ static void back_chunk(const attention_problem *a, const slopes *d, int64_t firs
     pack(queries, g, type, d->grad, F32);
     pack(keys, k, type, a->k, a->k_type);
     pack(keys, v, type, a->v, a->v_type);
-    delta_kernel<<<blocks_for(heads * T, WARPS), THREADS, 0, hiss_stream>>>(queries, delta, d->y, d->grad);
-    CHECK_LAUNCH("attention's sums of slopes");
     cuda_matmul(heads, T, S, D, type, q, false, k, true, NULL, F32, s, false);
     cuda_matmul(heads, T, S, D, type, g, false, v, true, NULL, F32, dp, false);
-    slope_kernel<<<blocks_for(heads * T, WARPS), THREADS, 0, hiss_stream>>>(*a, first, heads, d->sums, delta, s, dp, p,
-                                                                            ds, type);
+    slope_kernel<<<blocks_for(heads * T, WARPS), THREADS, 0, hiss_stream>>>(*a, *d, first, heads, s, dp, p, ds, type);
     CHECK_LAUNCH("attention's slopes");
     if (d->dbias) {
         bias_kernel<<<blocks_for(a->bias_batch * a->bias_heads * T * S, THREADS), THREADS, 0, hiss_stream>>>(
@@ -258,16 +211,16 @@ static void back_chunk(const attention_problem *a, const slopes *d, int64_t firs
     unpack_add(keys, d->dk, out, a->scale);
 }
 
-void cuda_attend_back(const attention_problem *given, const float *y, const float *grad, const float *sums, float *dq,
+void cuda_attend_back(const attention_problem *a, const float *y, const float *grad, const float *sums, float *dq,
                       float *dk, float *dv, float *dbias) {
-    attention_problem a = completed(given);
-    slopes d = {y, grad, sums, dq, dk, dv, a.bias ? dbias : NULL};
-    int64_t all = a.B * a.H, size = product_type(&a) == BF16 ? 2 : 4;
-    if (all * a.T * a.S * a.D == 0) return;
-    if (!d.dbias && attend_short_back(&a, y, grad, sums, dq, dk, dv)) return;
-    int64_t bytes = 2 * padded(a.T * a.D * size) + 2 * padded(a.S * a.D * size) + padded(larger(a.T, a.S) * a.D * 4) +
-                    padded(a.T * 4) + 2 * padded(a.T * a.S * 4) + (size == 2 ? 2 * padded(a.T * a.S * 2) : 0);
-    int64_t chunk = chunk_heads(&a, bytes);
+    attention_slopes d = {y, grad, sums, dq, dk, dv, a->bias ? dbias : NULL};
+    int64_t all = a->B * a->H, size = product_type(a) == BF16 ? 2 : 4;
+    if (all * a->T * a->S * a->D == 0) return;
+    if (!d.dbias && (size == 2 ? attend_tensor_back(a, &d) : attend_short_back(a, &d))) return;
+    int64_t bytes = 2 * padded(a->T * a->D * size) + 2 * padded(a->S * a->D * size) +
+                    padded(larger(a->T, a->S) * a->D * 4) + 2 * padded(a->T * a->S * 4) +
+                    (size == 2 ? 2 * padded(a->T * a->S * 2) : 0);
+    int64_t chunk = chunk_heads(a, bytes);
     char *memory = (char *) cuda_scratch((size_t) (chunk * bytes));
-    for (int64_t first = 0; first < all; first += chunk) back_chunk(&a, &d, first, smaller(chunk, all - first), memory);
+    for (int64_t first = 0; first < all; first += chunk) back_chunk(a, &d, first, smaller(chunk, all - first), memory);
 }

@@ -4,7 +4,7 @@
  * Panels [rows, wide] hold q, k, v and slopes; squares [queries, keys] hold scores. Rows and columns are padded with zeros to
  * multiples of 4, so that tiles of 4 x 4 need no edges. A row's stride is an odd number of fours: eight threads that read fours
  * of eight rows then meet all 32 banks. */
-#include "tensor/cuda/products.h"
+#include "tensor/cuda/attention_rows.h"
 
 enum { LEAST_THREADS = 64, MOST_THREADS = 256 };
 
@@ -13,7 +13,7 @@ typedef struct {
     int queries, keys, dims; /* T, S, D padded */
     int panel, square;       /* strides of rows, in floats */
     bool vector;             /* rows of all operands may be read by fours */
-} layout;
+} short_layout;
 
 static int to_four(int64_t n) { return (int) ((n + 3) / 4 * 4); }
 static int row_stride(int n) { return n % 8 ? n : n + 4; }
@@ -51,7 +51,7 @@ static __device__ __forceinline__ void product(int m, int n, int k, const float 
 }
 
 /* The square [queries, keys] = a b^T of two panels. */
-static __device__ __forceinline__ void square_of(const layout &l, const float *a, const float *b, float *to) {
+static __device__ __forceinline__ void square_of(const short_layout &l, const float *a, const float *b, float *to) {
     int stride = l.square, step = l.keys / 4;
     product<false, true>(l.queries, l.keys, l.dims, a, l.panel, b, l.panel,
                          [=](int row, int column, const float(&sum)[4][4]) {
@@ -62,34 +62,20 @@ static __device__ __forceinline__ void square_of(const layout &l, const float *a
 
 /* --- between the device's memory and panels --- */
 
-static __device__ __forceinline__ float4 four_elements(const void *x, int type, int64_t at) {
-    if (type != BF16) return *(const float4 *) ((const float *) x + at);
-    uint2 pair = *(const uint2 *) ((const uint16_t *) x + at);
-    return make_float4(__uint_as_float(pair.x << 16), __uint_as_float(pair.x & 0xffff0000u),
-                       __uint_as_float(pair.y << 16), __uint_as_float(pair.y & 0xffff0000u));
-}
-
 /* rows of x, `step` elements apart from element `from` on, into a panel of `padded` rows. */
-static __device__ __forceinline__ void load_panel(const layout &l, float *to, int rows, int padded, const void *x,
+static __device__ __forceinline__ void load_panel(const short_layout &l, float *to, int rows, int padded, const void *x,
                                                   int type, int64_t from, int64_t step) {
     int across = l.dims / 4;
     for (int i = threadIdx.x; i < padded * across; i += blockDim.x) {
         int row = i / across, d = i % across * 4;
         float4 four = make_float4(0, 0, 0, 0);
-        int64_t at = from + row * step + d;
-        if (row < rows && l.vector) four = four_elements(x, type, at);
-        if (row < rows && !l.vector) {
-            four.x = element(x, type, at);
-            if (d + 1 < l.D) four.y = element(x, type, at + 1);
-            if (d + 2 < l.D) four.z = element(x, type, at + 2);
-            if (d + 3 < l.D) four.w = element(x, type, at + 3);
-        }
+        if (row < rows) four = four_of_row(x, type, from + row * step + d, d, l.D, l.vector);
         *(float4 *) (to + row * l.panel + d) = four;
     }
 }
 
 /* Four rows of a tile's sums, times factor, stored to x (F32 or BF16) or added to it (F32). */
-static __device__ __forceinline__ void keep_tile(const layout &l, const float (&sum)[4][4], int row, int column,
+static __device__ __forceinline__ void keep_tile(const short_layout &l, const float (&sum)[4][4], int row, int column,
                                                  int rows, void *x, int type, int64_t from, int64_t step, float factor,
                                                  bool add) {
     for (int i = 0; i < 4 && row + i < rows; i++) {
@@ -108,34 +94,10 @@ static __device__ __forceinline__ void keep_tile(const layout &l, const float (&
 
 /* --- forward --- */
 
-/* Products become weights; a warp to a query. Hidden and padding keys, and padding queries, weigh nothing. */
-static __device__ void soften(const attention_problem &a, const layout &l, float *p, int64_t batch, int64_t head,
-                              float *sums) {
-    int lane = threadIdx.x % 32;
-    for (int t = threadIdx.x / 32; t < l.T; t += blockDim.x / 32) {
-        score_row r = score_row_of(&a, batch, head, t);
-        float *x = p + t * l.square, most = -INFINITY, sum = 0;
-        for (int s = lane; s < l.S; s += 32) {
-            x[s] = score(&r, x[s], s);
-            most = fmaxf(most, x[s]);
-        }
-        most = warp_max(most);
-        float base = most == -INFINITY ? 0.0f : most; /* nothing is seen: exp(-inf) = 0 each */
-        for (int s = lane; s < l.S; s += 32) {
-            x[s] = expf(x[s] - base);
-            sum += x[s];
-        }
-        sum = warp_sum(sum);
-        float inverse = sum > 0 ? 1.0f / sum : 0.0f;
-        for (int s = lane; s < l.S; s += 32) x[s] *= inverse;
-        if (sums && lane == 0) sums[(batch * a.H + head) * a.T + t] = sum > 0 ? base + logf(sum) : INFINITY;
-    }
-}
-
 extern __shared__ float4 shared_memory[];
 
 __global__ static void __launch_bounds__(MOST_THREADS)
-    attend_kernel(attention_problem a, layout l, void *y, int y_type, float *sums) {
+    short_kernel(attention_problem a, short_layout l, void *y, int y_type, float *sums) {
     float *q = (float *) shared_memory, *k = q + l.queries * l.panel, *v = k + l.keys * l.panel;
     float *p = v + l.keys * l.panel;
     int64_t batch = blockIdx.x / a.G, key_head = blockIdx.x % a.G, key_at = (batch * a.S * a.G + key_head) * a.D;
@@ -147,7 +109,7 @@ __global__ static void __launch_bounds__(MOST_THREADS)
         __syncthreads();
         square_of(l, q, k, p);
         __syncthreads();
-        soften(a, l, p, batch, head, sums);
+        for (int t = threadIdx.x / 32; t < l.T; t += blockDim.x / 32) soften(a, p + t * l.square, batch, head, t, sums);
         __syncthreads();
         product<false, false>(l.queries, l.dims, l.keys, p, l.square, v, l.panel,
                               [&](int row, int column, const float(&sum)[4][4]) {
@@ -158,30 +120,8 @@ __global__ static void __launch_bounds__(MOST_THREADS)
 
 /* --- backward: P = exp(S - L), dV = P^T dO, dS = P (dO V^T - rowsum(dO O)), dQ = dS K, dK = dS^T Q --- */
 
-typedef struct {
-    const float *y, *grad, *sums;
-    float *dq, *dk, *dv; /* each may be NULL */
-} slopes;
-
-/* p: products -> P; ds: dP -> dS. g: the slopes of the result, a panel; y: the result, its rows `step` apart. */
-static __device__ void slope_scores(const attention_problem &a, const layout &l, float *p, float *ds, const float *g,
-                                    const float *y, int64_t step, const float *sums, int64_t batch, int64_t head) {
-    int lane = threadIdx.x % 32;
-    for (int t = threadIdx.x / 32; t < l.T; t += blockDim.x / 32) {
-        score_row r = score_row_of(&a, batch, head, t);
-        float delta = 0, sum = sums[(batch * a.H + head) * a.T + t];
-        for (int d = lane; d < l.D; d += 32) delta += g[t * l.panel + d] * y[t * step + d];
-        delta = warp_sum(delta);
-        for (int s = lane; s < l.S; s += 32) {
-            float x = score(&r, p[t * l.square + s], s);
-            float w = x == -INFINITY || sum == INFINITY ? 0.0f : expf(x - sum);
-            p[t * l.square + s] = w;
-            ds[t * l.square + s] = w * (ds[t * l.square + s] - delta);
-        }
-    }
-}
-
-__global__ static void __launch_bounds__(MOST_THREADS) attend_back_kernel(attention_problem a, layout l, slopes d) {
+__global__ static void __launch_bounds__(MOST_THREADS)
+    short_back_kernel(attention_problem a, short_layout l, attention_slopes d) {
     float *q = (float *) shared_memory, *g = q + l.queries * l.panel, *k = g + l.queries * l.panel;
     float *v = k + l.keys * l.panel, *p = v + l.keys * l.panel, *ds = p + l.queries * l.square;
     int64_t batch = blockIdx.x / a.G, key_head = blockIdx.x % a.G, key_at = (batch * a.S * a.G + key_head) * a.D;
@@ -196,7 +136,8 @@ __global__ static void __launch_bounds__(MOST_THREADS) attend_back_kernel(attent
         square_of(l, q, k, p);
         square_of(l, g, v, ds);
         __syncthreads();
-        slope_scores(a, l, p, ds, g, d.y + at, step, d.sums, batch, head);
+        for (int t = threadIdx.x / 32; t < l.T; t += blockDim.x / 32)
+            slope_scores(a, p + t * l.square, ds + t * l.square, d, batch, head, t);
         __syncthreads();
         if (d.dv)
             product<true, false>(l.keys, l.dims, l.queries, p, l.square, g, l.panel,
@@ -219,11 +160,10 @@ __global__ static void __launch_bounds__(MOST_THREADS) attend_back_kernel(attent
 
 /* --- the host's part --- */
 
-/* Whether x (or NULL) can be read by four elements of a type. */
-static bool by_fours(const void *x, int type) { return (uintptr_t) x % (type == BF16 ? 8 : 16) == 0; }
-
-static layout layout_of(const attention_problem *a) {
-    layout l = {(int) a->T, (int) a->S, (int) a->D, (int) (a->H / a->G), to_four(a->T), to_four(a->S), to_four(a->D)};
+static short_layout layout_of(const attention_problem *a) {
+    short_layout l = {
+        (int) a->T, (int) a->S, (int) a->D, (int) (a->H / a->G), to_four(a->T), to_four(a->S), to_four(a->D),
+        0,          0,          false};
     l.panel = row_stride(l.dims);
     l.square = row_stride(l.keys);
     l.vector = a->D % 4 == 0 && by_fours(a->q, a->q_type) && by_fours(a->k, a->k_type) && by_fours(a->v, a->v_type);
@@ -231,56 +171,50 @@ static layout layout_of(const attention_problem *a) {
 }
 
 /* Bytes of shared memory for `sides` panels of queries and of keys each, and as many squares as said. */
-static int64_t shared_bytes(const layout *l, int query_panels, int key_panels, int squares) {
+static int64_t shared_bytes(const short_layout *l, int query_panels, int key_panels, int squares) {
     int64_t queries = l->queries, keys = l->keys;
     return ((query_panels * queries + key_panels * keys) * l->panel + squares * queries * l->square) * 4;
 }
 
-static int threads_for(const layout *l) {
+static int threads_for(const short_layout *l) {
     int longer = l->queries > l->keys ? l->queries : l->keys, wider = l->keys > l->dims ? l->keys : l->dims;
     int tiles = longer / 4 * (wider / 4), threads = (tiles + 31) / 32 * 32;
     return threads < LEAST_THREADS ? LEAST_THREADS : threads > MOST_THREADS ? MOST_THREADS : threads;
-}
-
-/* Beyond these a launch or an index could overflow; the shared memory says no long before for most. */
-static bool is_short(const attention_problem *a) {
-    return a->T <= 1024 && a->S <= 1024 && a->D <= 512 && a->S > 0 && a->B * a->G <= INT32_MAX;
 }
 
 /* Both kernels' limit is raised at the first launch. */
 static void allow_shared(void) {
     static bool done;
     if (done) return;
-    cuda_check(cudaFuncSetAttribute(attend_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, hiss_shared_bytes),
+    cuda_check(cudaFuncSetAttribute(short_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, hiss_shared_bytes),
                "asking for shared memory");
-    cuda_check(cudaFuncSetAttribute(attend_back_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, hiss_shared_bytes),
+    cuda_check(cudaFuncSetAttribute(short_back_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, hiss_shared_bytes),
                "asking for shared memory");
     done = true;
 }
 
 bool attend_short(const attention_problem *a, void *y, dtype y_type, float *sums) {
     if (!is_short(a)) return false;
-    layout l = layout_of(a);
+    short_layout l = layout_of(a);
     int64_t bytes = shared_bytes(&l, 1, 2, 1);
     if (bytes > hiss_shared_bytes) return false;
     l.vector = l.vector && by_fours(y, y_type);
     allow_shared();
-    attend_kernel<<<(unsigned) (a->B * a->G), (unsigned) threads_for(&l), (size_t) bytes, hiss_stream>>>(*a, l, y,
-                                                                                                         y_type, sums);
+    short_kernel<<<(unsigned) (a->B * a->G), (unsigned) threads_for(&l), (size_t) bytes, hiss_stream>>>(*a, l, y,
+                                                                                                        y_type, sums);
     CHECK_LAUNCH("attention");
     return true;
 }
 
-bool attend_short_back(const attention_problem *a, const float *y, const float *grad, const float *sums, float *dq,
-                       float *dk, float *dv) {
+bool attend_short_back(const attention_problem *a, const attention_slopes *d) {
     if (!is_short(a)) return false;
-    layout l = layout_of(a);
+    short_layout l = layout_of(a);
     int64_t bytes = shared_bytes(&l, 2, 2, 2);
     if (bytes > hiss_shared_bytes) return false;
-    l.vector = l.vector && by_fours(grad, F32) && by_fours(dq, F32) && by_fours(dk, F32) && by_fours(dv, F32);
+    l.vector =
+        l.vector && by_fours(d->grad, F32) && by_fours(d->dq, F32) && by_fours(d->dk, F32) && by_fours(d->dv, F32);
     allow_shared();
-    slopes d = {y, grad, sums, dq, dk, dv};
-    attend_back_kernel<<<(unsigned) (a->B * a->G), (unsigned) threads_for(&l), (size_t) bytes, hiss_stream>>>(*a, l, d);
+    short_back_kernel<<<(unsigned) (a->B * a->G), (unsigned) threads_for(&l), (size_t) bytes, hiss_stream>>>(*a, l, *d);
     CHECK_LAUNCH("attention's way back");
     return true;
 }

@@ -197,12 +197,21 @@ static const void *epilogue_bias(const float *bias, dtype out, int64_t n) {
     return rounded;
 }
 
+/* The libraries have no F32 products with a BF16 result: that one is rounded from scratch memory. */
+static bool product_to_round(dtype in, dtype out) { return in == F32 && out == BF16; }
+
 void cuda_matmul(int64_t batch, int64_t m, int64_t n, int64_t k, dtype in, const void *a, bool a_transposed,
                  const void *b, bool b_transposed, const float *bias, dtype out, void *y, bool accumulate) {
     if (batch <= 0 || m <= 0 || n <= 0) return;
     if (k <= 0) {
         if (!accumulate) cuda_clear(y, (size_t) (batch * m * n) * (out == BF16 ? 2 : 4));
         if (bias) add_bias(y, out, bias, batch * m, n);
+        return;
+    }
+    if (product_to_round(in, out)) {
+        float *full = (float *) cuda_scratch((size_t) (batch * m * n) * sizeof *full);
+        cuda_matmul(batch, m, n, k, in, a, a_transposed, b, b_transposed, bias, F32, full, false);
+        cuda_convert(y, out, full, F32, batch * m * n);
         return;
     }
     open_library();

@@ -80,8 +80,13 @@ static bool fine(cudaError_t result, const char *what, char why[256]) {
 
 /* How many GPUs there are; 0 with the reason in why. */
 EXPORTED int hiss_cuda_count(char why[256]) {
-    int count = 0;
+    int count = 0, driver = 0;
     why[0] = 0;
+    /* Without a driver this says 0, where all other calls blame its age. */
+    if (cudaDriverGetVersion(&driver) == cudaSuccess && driver == 0) {
+        snprintf(why, 256, "there is no NVIDIA driver");
+        return 0;
+    }
     if (!fine(cudaGetDeviceCount(&count), "looking for a GPU", why)) return 0;
     if (count == 0) snprintf(why, 256, "the driver knows no GPU");
     return count;
