@@ -62,6 +62,7 @@ UNARY(scaled, a *x, a)
 UNARY(leaky, x > 0 ? x : a * x, x > 0 ? 1.0f : a)
 UNARY(swish, x *fast_sigmoid(x), fast_sigmoid(x) * (1.0f + x * (1.0f - fast_sigmoid(x))))
 UNARY(tangent, fast_tanh(x), 1.0f - fast_tanh(x) * fast_tanh(x))
+UNARY(exponential, x > 0 ? x : fast_exp(x) - 1.0f, x > 0 ? 1.0f : fast_exp(x))
 UNARY(gauss, fast_gelu(x), gelu_slope(x))
 UNARY(gauss_tanh, fast_gelu_tanh(x), gelu_tanh_slope(x))
 
@@ -78,6 +79,10 @@ tensor *relu(const tensor *x, dtype out) { return leaky_relu(x, 0, out); }
 tensor *silu(const tensor *x, dtype out) { return unary_apply(x, (unary){swish_value, swish_slope, 0, 0}, out); }
 
 tensor *tanh_of(const tensor *x, dtype out) { return unary_apply(x, (unary){tangent_value, tangent_slope, 0, 0}, out); }
+
+tensor *elu(const tensor *x, dtype out) {
+    return unary_apply(x, (unary){exponential_value, exponential_slope, 0, 0}, out);
+}
 
 tensor *gelu(const tensor *x, dtype out) { return unary_apply(x, (unary){gauss_value, gauss_slope, 0, 0}, out); }
 
