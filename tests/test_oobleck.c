@@ -1,5 +1,8 @@
-/* The operations of autoencoders of sound: derivatives at odd shapes, and values beside plain loops. */
+/* The operations of autoencoders of sound: derivatives at odd shapes, and values beside plain loops. Oobleck piece by piece beside
+ * the same in one piece, and its memory. */
 #include "gradient.h"
+
+#include "models/oobleck.h"
 
 static tensor *call_snake(tensor **in) { return snake(in[0], in[1], in[2], F32); }
 static tensor *call_elu(tensor **in) { return elu(in[0], F32); }
@@ -73,11 +76,102 @@ static void test_transposed(void **state) {
     precision_set(PRECISION_AUTO);
 }
 
+/* --- piece by piece --- */
+
+typedef struct {
+    tensor *all; /* [1, T, A] */
+    int64_t next;
+} joined;
+
+static void join(void *context, int64_t first, const tensor *samples) {
+    joined *j = context;
+    assert_int_equal(first, j->next);
+    memcpy(f32(j->all) + first * j->all->shape[2], samples->data, tensor_bytes(samples));
+    j->next += samples->shape[1];
+}
+
+static oobleck *draw_network(const char *settings) {
+    config c = config_parse(settings, strlen(settings), "test");
+    oobleck_config sizes = oobleck_config_read(c);
+    binder *b = binder_new((random_key){3, 1});
+    oobleck *net = oobleck_bind(&sizes, b, OOBLECK_BOTH, false);
+    binder_finish(b, false);
+    return net;
+}
+
+#define HALF(channels, latent, strides)                                                                                \
+    "{\"type\":\"oobleck\",\"config\":{\"in_channels\":2,\"out_channels\":2,\"channels\":" channels                    \
+    ",\"c_mults\":[1,2,2],\"strides\":" strides ",\"latent_dim\":" latent ",\"use_snake\":true,\"final_tanh\":false}}"
+#define SETTINGS(channels, strides)                                                                                    \
+    "{\"encoder\":" HALF(channels, "6", strides) ",\"decoder\":" HALF(channels, "3",                                   \
+                                                                      strides) ",\"bottleneck\":{\"type\":\"vae\"}}"
+
+static double difference(const tensor *a, const tensor *b) {
+    double error = 0, size = 0;
+    assert_int_equal(count(a), count(b));
+    for (int64_t i = 0; i < count(a); i++) {
+        error += pow((double) f32(a)[i] - f32(b)[i], 2);
+        size += pow((double) f32(b)[i], 2);
+    }
+    return sqrt(error / size);
+}
+
+/* Lengths around whole pieces of 16 and 128 frames, even strides and odd ones. */
+static void test_tiles(void **state) {
+    (void) state;
+    static const char *const NETWORKS[] = {SETTINGS("4", "[2,4,4]"), SETTINGS("4", "[3,2,5]"),
+                                           SETTINGS("3", "[1,7,2]")};
+    static const int64_t FRAMES[] = {1, 16, 33, 128, 129, 300};
+    precision_set(PRECISION_F32);
+    for (size_t n = 0; n < sizeof NETWORKS / sizeof *NETWORKS; n++) {
+        scope_begin();
+        const oobleck *net = draw_network(NETWORKS[n]);
+        for (size_t i = 0; i < sizeof FRAMES / sizeof *FRAMES; i++) {
+            scope_begin();
+            const tensor *z = draw(SHAPE(1, FRAMES[i], 3), 5), *whole = oobleck_decode(net, z);
+            assert_int_equal(whole->shape[1], oobleck_samples(net, FRAMES[i]));
+            joined j = {tensor_zero(F32, shape_of(whole)), 0};
+            oobleck_decode_tiles(net, z, join, &j);
+            assert_int_equal(j.next, whole->shape[1]);
+            assert_true(difference(j.all, whole) < 1e-5);
+            const tensor *x = draw(SHAPE(1, FRAMES[i] * oobleck_sizes(net)->ratio + 3, 2), 6);
+            const tensor *pre = oobleck_encode(net, x);
+            assert_int_equal(pre->shape[1], oobleck_frames(net, x->shape[1]));
+            assert_true(difference(oobleck_encode_tiles(net, x), pre) < 1e-5);
+            scope_end();
+        }
+        scope_end();
+    }
+    precision_set(PRECISION_AUTO);
+}
+
+static void drop(void *context, int64_t first, const tensor *samples) { (void) context, (void) first, (void) samples; }
+
+static size_t peak_of(const oobleck *net, int64_t frames) {
+    scope_begin();
+    const tensor *z = draw(SHAPE(1, frames, 3), 5);
+    memory_peak_reset();
+    oobleck_decode_tiles(net, z, drop, NULL);
+    const size_t decoding = memory_peak();
+    scope_end();
+    return decoding;
+}
+
+/* Ten times the length, the same memory but for the latents themselves. */
+static void test_memory(void **state) {
+    (void) state;
+    scope_begin();
+    const oobleck *net = draw_network(SETTINGS("16", "[2,4,4]"));
+    peak_of(net, 400);
+    const size_t shorter = peak_of(net, 400), longer = peak_of(net, 4000);
+    assert_true(longer < shorter + shorter / 10 + 4000 * 3 * sizeof(float));
+    scope_end();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gradients),
-        cmocka_unit_test(test_snake),
-        cmocka_unit_test(test_transposed),
+        cmocka_unit_test(test_gradients), cmocka_unit_test(test_snake),  cmocka_unit_test(test_transposed),
+        cmocka_unit_test(test_tiles),     cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,174 @@
+/* Cases of Stable Audio Open: its autoencoder, diffusion transformer, conditioners, whole models and training steps. */
+#include <math.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "models/oobleck.h"
+#include "parity.h"
+#include "tensor/ops.h"
+
+/* --- Oobleck --- */
+
+/* Channels first. */
+static tensor *as_published(const tensor *t) { return swap_last_two(t); }
+static tensor *as_ours(parity_case *c, const char *name) { return swap_last_two(parity_in_f32(c, name)); }
+
+static const oobleck *open_oobleck(parity_case *c) {
+    const bool folder = !config_has(parity_info(c), "config");
+    const store *s = parity_checkpoint(c);
+    const oobleck_config sizes =
+        folder ? oobleck_config_read_diffusers(config_load(path_join(parity_path(c, "vae"), "config.json")))
+               : oobleck_config_read(parity_config(c));
+    binder *b = binder_load(s);
+    if (!folder) bind_push(b, "pretransform.model");
+    const oobleck *net = oobleck_bind(&sizes, b, oobleck_parts_in(s), false);
+    if (!folder) bind_pop(b);
+    binder_finish(b, false);
+    return net;
+}
+
+/* Numbers of each frame from `first` on: [B, N, L]. */
+static tensor *half_of(const tensor *pre, int64_t first) { return slice_channels(pre, first, pre->shape[2] / 2); }
+
+static tensor *deviation_of(const tensor *pre) {
+    tensor *s = half_of(pre, pre->shape[2] / 2);
+    for (int64_t i = 0; i < count(s); i++) f32(s)[i] = oobleck_deviation(f32(s)[i]);
+    return s;
+}
+
+static tensor *drawn(const tensor *pre, const tensor *noise) {
+    tensor *z = half_of(pre, 0);
+    const tensor *s = deviation_of(pre);
+    for (int64_t i = 0; i < count(z); i++) f32(z)[i] += f32(s)[i] * f32(noise)[i];
+    return z;
+}
+
+static tensor *divergence_of(const tensor *pre) {
+    const tensor *mean = half_of(pre, 0), *s = deviation_of(pre);
+    double sum = 0;
+    for (int64_t i = 0; i < count(mean); i++) {
+        const double m = f32(mean)[i], v = (double) f32(s)[i] * f32(s)[i];
+        sum += m * m + v - log(v) - 1;
+    }
+    const float mean_sum = (float) (sum / (double) (pre->shape[0] * pre->shape[1]));
+    return tensor_from(&mean_sum, SHAPE(1));
+}
+
+/* Outputs that the case has, by the beginning of their names. */
+static void out_if(parity_case *c, const char *name, const tensor *got) {
+    if (parity_has_out(c, name)) parity_out(c, name, as_published(got));
+}
+
+static void compare_encoding(parity_case *c, const oobleck *net, const char *p) {
+    if (!parity_has_in(c, format("%saudio", p))) return;
+    const tensor *pre = oobleck_encode(net, as_ours(c, format("%saudio", p)));
+    if (pre->shape[1] != oobleck_frames(net, parity_in(c, format("%saudio", p))->shape[2]))
+        fail(HISS_ERROR_INTERNAL, "%lld frames: another number was announced", (long long) pre->shape[1]);
+    out_if(c, format("%spre", p), pre);
+    out_if(c, format("%smode", p), half_of(pre, 0));
+    out_if(c, format("%sstd", p), deviation_of(pre));
+    if (parity_has_out(c, format("%skl", p))) parity_out(c, format("%skl", p), divergence_of(pre));
+    if (!parity_has_in(c, format("%snoise", p))) return;
+    const tensor *z = drawn(pre, as_ours(c, format("%snoise", p)));
+    out_if(c, format("%slatents", p), z);
+    out_if(c, format("%ssample", p), z);
+    if (*p || !parity_has_in(c, "z")) out_if(c, format("%sdecoded", p), oobleck_decode(net, z));
+    out_if(c, format("%sdecoded_mode", p), oobleck_decode(net, half_of(pre, 0)));
+}
+
+/* stable-audio-tools' chunks: the last one ends with the sound; each is pasted over what came before, half of the overlap cut
+ * off at its inner edges. unit: rows of the result to one of a chunk's own length. */
+typedef struct {
+    int64_t size, overlap, n; /* in rows of what goes in */
+    int64_t first;            /* of the chunk at hand */
+    int64_t cut_from, cut_to; /* of it, what is pasted */
+} chunk;
+
+static int64_t chunk_count(const chunk *k) {
+    const int64_t hop = k->size - k->overlap, whole = (k->n - k->size) / hop + 1;
+    return whole + ((whole - 1) * hop != k->n - k->size);
+}
+
+static void set_chunk(chunk *k, int64_t i, int64_t count_) {
+    k->first = i == count_ - 1 ? k->n - k->size : i * (k->size - k->overlap);
+    k->cut_from = i ? k->overlap / 2 : 0;
+    k->cut_to = k->size - (i == count_ - 1 ? 0 : k->overlap / 2);
+}
+
+static void paste(tensor *to, int64_t at, const tensor *part, int64_t from, int64_t until) {
+    const int64_t C = to->shape[2];
+    memcpy(f32(to) + at * C, f32(part) + from * C, (size_t) ((until - from) * C) * sizeof(float));
+}
+
+static int64_t value_in(parity_case *c, const char *name) {
+    return config_need_int(config_get(config_get(parity_info(c), "inputs"), name), "value", 0, 1 << 20);
+}
+
+static void compare_chunks(parity_case *c, const oobleck *net) {
+    if (!parity_has_in(c, "long_latents")) return;
+    const int64_t ratio = oobleck_sizes(net)->ratio;
+    const tensor *z = as_ours(c, "long_latents"), *x = as_ours(c, "long_audio"),
+                 *noise = parity_in_f32(c, "long_noise");
+    chunk k = {value_in(c, "chunk_size"), value_in(c, "overlap"), z->shape[1], 0, 0, 0};
+    tensor *sound = tensor_zero(F32, shape_of(x)), *latents = tensor_zero(F32, shape_of(z));
+    const int64_t n = chunk_count(&k), each = count(noise) / n;
+    for (int64_t i = 0; i < n; i++) {
+        set_chunk(&k, i, n);
+        const tensor *y = oobleck_decode(net, slice_time(z, k.first, k.size));
+        paste(sound, (k.first + k.cut_from) * ratio, y, k.cut_from * ratio, k.cut_to * ratio);
+        const tensor *own = swap_last_two(tensor_wrap(F32, SHAPE(1, z->shape[2], k.size), f32(noise) + i * each));
+        const tensor *pre = oobleck_encode(net, slice_time(x, k.first * ratio, k.size * ratio));
+        paste(latents, k.first + k.cut_from, drawn(pre, own), k.cut_from, k.cut_to);
+    }
+    parity_out(c, "long_decoded", as_published(oobleck_decode(net, z)));
+    parity_out(c, "long_decoded_chunked", as_published(sound));
+    parity_out(c, "long_encoded_chunked", as_published(latents));
+}
+
+/* diffusers' tiles: cores of (tile - 2 overlap) rows with as many as `overlap` more on each side, which are cut off again by
+ * the ratio of lengths of the first tile, rounded to even. */
+static tensor *tiled(const tensor *x, int64_t tile, int64_t overlap, tensor *(*run)(const void *net, const tensor *x),
+                     const void *net) {
+    const int64_t n = x->shape[1], core = tile - 2 * overlap;
+    tensor *all = NULL;
+    double ratio = 0;
+    for (int64_t first = 0; first < n; first += core) {
+        const int64_t last = first + core < n ? first + core : n, from = first > overlap ? first - overlap : 0,
+                      to = last + overlap < n ? last + overlap : n;
+        const tensor *y = run(net, slice_time(x, from, to - from));
+        if (!all) ratio = (double) y->shape[1] / (double) (to - from);
+        const int64_t begin = (int64_t) nearbyint((double) (first - from) * ratio),
+                      end = to > last ? y->shape[1] - (int64_t) nearbyint((double) (to - last) * ratio) : y->shape[1];
+        tensor *part = slice_time(y, begin, end - begin);
+        all = all ? concat_time(all, part) : part;
+    }
+    return all;
+}
+
+static tensor *run_mode(const void *net, const tensor *x) { return half_of(oobleck_encode(net, x), 0); }
+static tensor *run_decode(const void *net, const tensor *z) { return oobleck_decode(net, z); }
+
+static void compare_tiles(parity_case *c, const oobleck *net) {
+    if (!parity_has_out(c, "mode_tiled")) return;
+    const int64_t sound = value_in(c, "tile_sample_min_length"), latent = value_in(c, "tile_latent_min_length");
+    const tensor *mode = tiled(as_ours(c, "audio"), sound, value_in(c, "tile_sample_overlap"), run_mode, net);
+    parity_out(c, "mode_tiled", as_published(mode));
+    const tensor *y = tiled(as_ours(c, "z"), latent, value_in(c, "tile_latent_overlap"), run_decode, net);
+    parity_out(c, "decoded_tiled", as_published(y));
+}
+
+static void run_oobleck(parity_case *c) {
+    const oobleck *net = open_oobleck(c);
+    static const char *const NAMES[] = {"", "a_", "b_"};
+    for (int i = 0; i < 3; i++) compare_encoding(c, net, NAMES[i]);
+    if (parity_has_in(c, "latents")) parity_out(c, "audio", as_published(oobleck_decode(net, as_ours(c, "latents"))));
+    if (parity_has_in(c, "z")) {
+        const tensor *y = oobleck_decode(net, as_ours(c, "z"));
+        out_if(c, "z_decoded", y);
+        out_if(c, "decoded", y);
+    }
+    compare_chunks(c, net);
+    compare_tiles(c, net);
+}
+
+const parity_row PARITY_STABLE_AUDIO[] = {{"stable_audio_open", "oobleck", run_oobleck}, {0}};
