@@ -4,12 +4,15 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "scene/render.h"
 #include "scene/source.h"
 #include "signal/audio.h"
+#include "signal/mel.h"
 #include "systems/generate.h"
+#include "systems/shipped.h"
 #include "tiny_sound.h"
 
 enum { RATE = 44100 };
@@ -61,14 +64,160 @@ static void test_scene_errors(void **state) {
     expect_failure(ask_unknown_class, NULL, HISS_ERROR_ARGUMENT, "xylophone");
 }
 
+/* --- sounds asked for directly --- */
+
+static const model *tiny_model(void) { return model_open(tiny); }
+
+typedef struct {
+    audio *sound;
+    scope *home;
+    int64_t told;
+    double noise; /* at the last moment told of */
+} heard;
+
+static void take(void *context, int64_t i, const audio *sound) {
+    heard *h = context;
+    (void) i;
+    scope *inner = scope_switch(h->home);
+    h->sound = audio_copy(sound);
+    scope_switch(inner);
+}
+
+static audio *hear(const model *m, const sound_request *r) {
+    heard h = {.home = scope_current()};
+    generate_sounds(m, r, take, &h);
+    return h.sound;
+}
+
+static void watch(void *context, int64_t step, double noise, const audio *state) {
+    heard *h = context;
+    (void) step;
+    assert_true(!h->told || noise < h->noise);
+    assert_int_equal(state->frames, RATE / 2);
+    h->noise = noise;
+    h->told++;
+}
+
+/* The state is told of as often as asked, evenly, and telling changes nothing. */
+static void test_watch(void **state) {
+    (void) state;
+    scope_begin();
+    const model *m = tiny_model();
+    sound_request r = sound_request_for(m);
+    r.seconds = 0.5;
+    r.steps = 10;
+    const audio *alone = hear(m, &r);
+    for (int64_t most = 3; most < 20; most += 8) {
+        heard h = {.home = scope_current()};
+        r.watch = watch;
+        r.watcher = &h;
+        r.most_watched = most;
+        const audio *watched = hear(m, &r);
+        assert_int_equal(h.told, most < 10 ? most : 10);
+        assert_true(equal(alone, watched));
+    }
+    scope_end();
+}
+
+static void ask_other_vocoder(void *path) {
+    const model *m = tiny_model();
+    sound_request r = sound_request_for(m);
+    r.seconds = 0.5;
+    r.vocoder = path;
+    hear(m, &r);
+}
+
+/* A vocoder of one's own sings if it takes this spectrogram; those of other forms are refused. */
+static void test_vocoder(void **state) {
+    (void) state;
+    scope_begin();
+    const model *m = tiny_model();
+    sound_request r = sound_request_for(m);
+    r.seconds = 0.5;
+    const audio *usual = hear(m, &r);
+    r.vocoder = shipped_model("vocoder");
+    assert_true(equal(usual, hear(m, &r)));
+    expect_failure(ask_other_vocoder, TEST_DATA "/models/vocoder", HISS_ERROR_ARGUMENT, "128 bands");
+    expect_failure(ask_other_vocoder, TEST_DATA "/models/classes", HISS_ERROR_ARGUMENT, "128 bands");
+    expect_failure(ask_other_vocoder, "/nowhere", HISS_ERROR_FILE, "/nowhere");
+    scope_end();
+}
+
+/* --- the program --- */
+
+static const char *said; /* what it said of an error */
+
+static int hiss(const char *words) {
+    int status = system(format("cd %s && \"%s\" %s >out.txt 2>err.txt </dev/null", root, HISS_PROGRAM, words));
+    bytes b = file_read(path_join(root, "err.txt"), 1 << 20);
+    said = format("%.*s", (int) b.size, (const char *) b.data);
+    return WEXITSTATUS(status);
+}
+
+static void expect(const char *words, int code, const char *part) {
+    int got = hiss(words);
+    if (got != code || (part && !strstr(said, part)))
+        fail_msg("hiss %s: exit %d, expected %d and '%s': %s", words, got, code, part ? part : "", said);
+}
+
+static double apart(const char *a, const char *b) {
+    const audio *x = audio_read(path_join(root, a)), *y = audio_read(path_join(root, b));
+    mel_front f = mel_front_named("hiss");
+    const tensor *p = mel_compute(&f, x->samples, x->frames), *q = mel_compute(&f, y->samples, y->frames);
+    double sum = 0;
+    assert_int_equal(count(p), count(q));
+    for (int64_t i = 0; i < count(p); i++) sum += fabs((double) f32(p)[i] - f32(q)[i]);
+    return sum / (double) count(p);
+}
+
+/* A variation starts from the sound and follows its style, too (that the amount is one is measured by test_handles.c); seeds make
+ * different ones. */
+static void test_vary(void **state) {
+    (void) state;
+    scope_begin();
+    expect("generate -q --model tiny rain --seconds 0.7 --steps 4 -o from.wav", 0, NULL);
+    expect("generate -q --model tiny --vary from.wav --amount 0.8 --count 2 --seed 3 -o much.wav", 0, NULL);
+    expect("generate -q --model tiny --init from.wav --strength 0.8 --reference from.wav --seed 4 -o same.wav", 0,
+           NULL);
+    expect("generate -q --model tiny --init from.wav --strength 0.8 --seed 4 -o bare.wav", 0, NULL);
+    assert_true(apart("much-seed-004.wav", "same.wav") == 0);
+    assert_true(apart("much-seed-004.wav", "bare.wav") > 0.01);
+    assert_true(apart("much-seed-003.wav", "much-seed-004.wav") > 0.01);
+    scope_end();
+}
+
+static void test_quality(void **state) {
+    (void) state;
+    scope_begin();
+    tiny_sound_write(path_join(root, "tiny-few-step"));
+    expect("generate --model tiny rain --seconds 0.5 --quality best -o best.wav", 0, NULL);
+    expect("generate -q --model tiny rain --seconds 0.5 --steps 48 -o forty-eight.wav", 0, NULL);
+    expect("generate -q --model tiny rain --seconds 0.5 -o usual.wav", 0, NULL);
+    expect("generate -q --model tiny/ rain --seconds 0.5 --quality fast -o fast.wav", 0, NULL);
+    assert_true(apart("best.wav", "forty-eight.wav") == 0 && apart("best.wav", "usual.wav") > 0);
+    assert_true(apart("fast.wav", "usual.wav") == 0); /* the same weights, the model's own steps */
+    unlink(path_join(root, "tiny-few-step/weights.safetensors"));
+    unlink(path_join(root, "tiny-few-step/config.json"));
+    rmdir(path_join(root, "tiny-few-step"));
+    expect("generate -q --model tiny rain --seconds 0.5 --quality fast -o fast.wav", 0, NULL);
+    assert_true(apart("fast.wav", "usual.wav") > 0);
+    expect("generate -q --model tiny rain --quality fast --steps 3 -o fast.wav", 2, "one of them");
+    scope_end();
+}
+
+static int tear_down(void **state) {
+    (void) state;
+    return system(format("rm -rf %s", root));
+}
+
 int main(void) {
     if (!mkdtemp(root)) return 1;
     scope_begin();
     tiny = path_join(root, "tiny");
     tiny_sound_write(tiny);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scene),
-        cmocka_unit_test(test_scene_errors),
+        cmocka_unit_test(test_scene),   cmocka_unit_test(test_scene_errors), cmocka_unit_test(test_watch),
+        cmocka_unit_test(test_vocoder), cmocka_unit_test(test_vary),         cmocka_unit_test(test_quality),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, tear_down);
 }

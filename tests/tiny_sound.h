@@ -26,7 +26,7 @@ static inline void tiny_sound_write(const char *folder) {
         random_normal((random_key){18, i}, 0, more, (size_t) n);
         for (int64_t k = 0; k < n && p->trainable; k++) f32(p->value)[k] += 0.2f * more[k];
     }
-    for (int m = 0; m < 128; m++) f32(patches->mean)[m] = -6 - 0.02f * (float) m;
+    for (int m = 0; m < 128; m++) f32(patches->mean)[m] = -3 - 0.02f * (float) m; /* as loud as sounds are */
     folder_make(folder);
     params_save(all, path_join(folder, "weights.safetensors"), F32, NULL);
     file_write(path_join(folder, "config.json"), TINY_CONFIG, strlen(TINY_CONFIG));

@@ -64,6 +64,10 @@ const option OPTION_TABLE[OPTS] = {
     [OPT_INIT] = {"init", 0, KIND_PATH, "SOUND", NULL, 0, 0, NULL, "a sound to start from, in place of noise", NULL},
     [OPT_STRENGTH] = {"strength", 0, KIND_NUMBER, "PART", NULL, 0.01, 1, "0.5",
                       "how far the sound started from is given up: 1 all of it", NULL},
+    [OPT_VARY] = {"vary", 0, KIND_PATH, "SOUND", NULL, 0, 0, NULL,
+                  "a sound to make variations of: started from, and its style kept", NULL},
+    [OPT_AMOUNT] = {"amount", 0, KIND_NUMBER, "PART", NULL, 0.01, 1, "0.3",
+                    "how far variations go: 1 leaves only the style", NULL},
     [OPT_INPAINT] = {"inpaint", 0, KIND_TEXT, "FROM-TO[,...]", "s", 0, 0, NULL,
                      "parts of the sound of --init that are made anew; the rest stays as it is", NULL},
     [OPT_CONTINUE] = {"continue", 0, KIND_PATH, "SOUND", NULL, 0, 0, NULL,
@@ -73,6 +77,16 @@ const option OPTION_TABLE[OPTS] = {
                  "tempo: said to the model with the prompt, and what --bars counts in", NULL},
     [OPT_BARS] = {"bars", 0, KIND_INTEGER, "N", NULL, 1, 1000, NULL,
                   "length in bars of four beats, in place of --seconds; needs --bpm", NULL},
+    [OPT_VOCODER] =
+        {"vocoder", 0, KIND_PATH, "PATH", NULL, 0, 0, NULL,
+         "what sings the spectrograms in place of the shipped vocoder: BigVGAN v2's 44 kHz generators of 128 bands and "
+         "hop 512, HiFi-GANs of the same form",
+         NULL},
+    [OPT_QUALITY] =
+        {"quality", 0, KIND_CHOICE, "NAME", NULL, 0, 0, "usual",
+         "fast: a few-step network where there is one, else fewer steps; best: the network it was made from, with four "
+         "times the steps; usual: few steps where they were learned, else the model's own",
+         choices_quality},
     [OPT_LEVELS] = {"levels", 0, KIND_TEXT, "T,T,...", NULL, 0, 1, "0,0.1,0.25,0.5,0.75,1",
                     "how far into the forward process, 0 (clean) to 1 (its end)", NULL},
     [OPT_FRONT] = {"front", 0, KIND_CHOICE, "NAME", NULL, 0, 0, "diffwave",
@@ -90,6 +104,9 @@ const option OPTION_TABLE[OPTS] = {
                   choices_bits},
     [OPT_PICTURE] = {"picture", 'p', KIND_FLAG, NULL, NULL, 0, 0, NULL,
                      "also write a picture beside the sound: waveform over mel spectrogram", NULL},
+    [OPT_STEPS_PICTURE] = {"steps-picture", 0, KIND_FLAG, NULL, NULL, 0, 0, NULL,
+                           "also draw the sound on its way out of noise, at up to 12 of the steps (NAME-steps.png)",
+                           NULL},
     [OPT_PAGE] = {"picture", 'p', KIND_PATH, "FILE.png", NULL, 0, 0, NULL,
                   "draw recorded beside generated sounds of each class", NULL},
     [OPT_JUDGE] = {"judge", 0, KIND_PATH, "DIR", NULL, 0, 0, NULL, "a judge that hiss train made", NULL},

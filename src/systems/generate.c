@@ -33,6 +33,12 @@ int64_t request_samples(const model *m, const sound_request *r) {
     return llround(samples);
 }
 
+bool request_watches(const sound_request *r, int64_t step, int64_t steps) {
+    if (!r->watch || step >= steps) return false; /* adaptive walks may take more than they announce */
+    int64_t most = r->most_watched < steps ? r->most_watched : steps;
+    return step * most / steps != (step - 1) * most / steps || step == 0;
+}
+
 static void check_common(const model *m, const sound_request *r) {
     sample_check(m, r);
     if (r->count < 1) fail(HISS_ERROR_ARGUMENT, "count %lld: make at least one sound", (long long) r->count);
@@ -44,6 +50,7 @@ static void check_common(const model *m, const sound_request *r) {
                         : r->reference        ? "a reference"
                         : r->init             ? "a sound to start from"
                         : r->loop             ? "a loop"
+                        : r->vocoder          ? "another vocoder"
                                               : NULL;
     if (asked && !m->system->latent)
         fail(HISS_ERROR_ARGUMENT, "%s cannot be asked for %s: it is made from noise and a class alone", m->path, asked);

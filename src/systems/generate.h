@@ -41,7 +41,16 @@ typedef struct {
     size_t remakes;                          /* 0: all of it is walked back and made anew */
     double handle_guidance[REQUEST_HANDLES]; /* of each handle; NAN: guidance */
     bool loop;                               /* the end leads into the beginning */
+    const char *vocoder;                     /* what sings in place of the shipped one; NULL: that */
+    /* Told what the network is about to see, as sound, at most `most_watched` times a sound, evenly over its steps; NULL: not told.
+     * noise: over the signal, in amplitude. */
+    void (*watch)(void *context, int64_t step, double noise, const audio *state);
+    void *watcher;
+    int64_t most_watched;
 } sound_request;
+
+/* Whether step of steps is one that the request's watcher is told of. */
+bool request_watches(const sound_request *r, int64_t step, int64_t steps);
 
 /* The handles, in the order of handle_guidance. */
 extern const char *const REQUEST_HANDLE_NAMES[REQUEST_HANDLES + 1];

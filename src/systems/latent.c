@@ -19,6 +19,8 @@ typedef struct {
     uint64_t turn; /* calls so far: where a loop is cut open */
     noise_source noise;
     int64_t before, all; /* steps, for the progress */
+    const sound_request *request;
+    int64_t samples, steps;
 } walk_context;
 
 /* --- the network over all positions --- */
@@ -133,6 +135,18 @@ static void draw_next(void *context, double from, double to, float *z, int64_t n
     w->noise.draw(w->noise.context, z, n);
 }
 
+/* The state in the network's own scale, z = t clean + (1 - t) noise, as sound. */
+static void tell_state(void *context, int64_t step, double sigma, const tensor *x) {
+    const walk_context *w = context;
+    const sound_request *r = w->request;
+    if (!request_watches(r, step, w->steps)) return;
+    scope_begin();
+    tensor *z = tensor_to_f32(x);
+    for (int64_t k = 0, n = count(z); k < n; k++) f32(z)[k] /= (float) (1 + sigma);
+    r->watch(r->watcher, step, sigma, w->row->decode(w->m, w->asked, z, w->samples, r->seed, r->loop));
+    scope_end();
+}
+
 static void tell_progress(void *context, int64_t done, int64_t total) {
     const walk_context *w = context;
     (void) total;
@@ -218,7 +232,10 @@ audio *latent_sound(const model *m, const sound_request *r, const void *asked, i
                       .circular = r->loop,
                       .noise = sound_noise(r, i),
                       .before = i * l.steps,
-                      .all = r->count * l.steps};
+                      .all = r->count * l.steps,
+                      .request = r,
+                      .samples = samples,
+                      .steps = l.steps};
     if (init && r->remakes) {
         w.known = clean;
         w.keep = kept_positions(m, r, s.dims[0]);
@@ -230,6 +247,8 @@ audio *latent_sound(const model *m, const sound_request *r, const void *asked, i
                     .steps = l.steps,
                     .noise = {draw_next, &w},
                     .options.eta = r->eta,
+                    .watch = tell_state,
+                    .watcher = &w,
                     .progress = tell_progress,
                     .asked = &w};
     sampler_run(kind, &run, x);

@@ -244,6 +244,30 @@ static shape state(const model *m, int64_t samples, bool loop) {
     return SHAPE(patches, c->components);
 }
 
+/* Whether what a vocoder takes is what the network gives. */
+static bool sings(const model *vocoder, const mel_front *own) {
+    if (!vocoder->mels) return false;
+    const mel_front its = model_front(vocoder);
+    const double top = own->high_hz > 0 ? own->high_hz : own->rate / 2.0,
+                 its_top = its.high_hz > 0 ? its.high_hz : its.rate / 2.0;
+    return its.rate == own->rate && its.bands == own->bands && its.stft.hop == own->stft.hop &&
+           its.stft.n_fft == own->stft.n_fft && its.stft.window == own->stft.window && its.log == own->log &&
+           its.scale == own->scale && its.low_hz == own->low_hz && its_top == top;
+}
+
+static const model *open_vocoder(const model *m, const sound_request *r) {
+    if (!r->vocoder) return model_open(shipped_model("vocoder"));
+    const model *vocoder = model_open(r->vocoder);
+    const mel_front own = front_of(m);
+    if (!sings(vocoder, &own))
+        fail(HISS_ERROR_ARGUMENT,
+             "--vocoder %s: does not sing the mel spectrograms of %s: it must take those of BigVGAN v2 at %d Hz, %d "
+             "bands, hop "
+             "%d, window %d",
+             r->vocoder, m->path, own.rate, own.bands, own.stft.hop, own.stft.window);
+    return vocoder;
+}
+
 static void *prepare(const model *m, const sound_request *r, int64_t samples) {
     asked_for *a = NEW(asked_for);
     branch nothing = {.class = -1}, all = {.class = r->class};
@@ -263,7 +287,7 @@ static void *prepare(const model *m, const sound_request *r, int64_t samples) {
     if (r->mel) a->coarse = coarse_of(m, r, positions);
     if (r->reference) all.style = style_of(m, r->reference);
     branch_out(a, r, &nothing, &all);
-    a->vocoder = model_open(shipped_model("vocoder"));
+    a->vocoder = open_vocoder(m, r);
     return a;
 }
 
