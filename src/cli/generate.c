@@ -128,6 +128,25 @@ static strip *watch_steps(sound_request *r) {
     return s;
 }
 
+/* A long sound goes into its file as it comes, where the file and what else is wanted of it allow that. */
+static bool goes_in_pieces(const writing *w, const model *m) {
+    return has_pieces(m, w->request) && !flag(w->a, OPT_PICTURE) && !strcmp(path_extension(path_of(w, 0)), ".wav");
+}
+
+static void put(void *stream, const float *samples, int64_t n) { audio_stream_put(stream, samples, n); }
+
+static void write_pieces(const writing *w, const model *m, int64_t i) {
+    const sound_request *r = w->request;
+    const int64_t frames = request_samples(m, r);
+    const char *path = path_of(w, i);
+    scope_begin();
+    audio_stream *to = audio_stream_open(path, frames, 1, m->rate, audio_encoding_named(text(w->a, OPT_BITS)));
+    generate_pieces(m, r, i, put, to);
+    audio_stream_close(to);
+    scope_end();
+    say_sound(w->a, path, r->seed + (uint64_t) i, frames, m->rate, w->list);
+}
+
 static void run(const arguments *a) {
     check_result_path(text(a, OPT_OUT), SOUND_EXTENSIONS);
     model *m = model_open(model_path(a));
@@ -144,7 +163,9 @@ static void run(const arguments *a) {
     writing w = {a, &r, "sound", list, flag(a, OPT_STEPS_PICTURE) ? watch_steps(&r) : NULL};
     if (r.prompt) w.stem = file_stem(r.prompt);
     else if (r.class >= 0) w.stem = m->classes ? m->classes[r.class] : format("class-%d", r.class);
-    generate_sounds(m, &r, take, &w);
+    if (goes_in_pieces(&w, m))
+        for (int64_t i = 0; i < r.count; i++) write_pieces(&w, m, i);
+    else generate_sounds(m, &r, take, &w);
     say_json(a, result);
 }
 

@@ -115,6 +115,8 @@ const option OPTION_TABLE[OPTS] = {
                       "a listening network, VGGish or Cnn14 (PANNs) as published; default: log-mel statistics", NULL},
     [OPT_MUSIC] = {"music", 0, KIND_FLAG, NULL, NULL, 0, 0, NULL,
                    "hear whether sounds have the tempo and the key that captions or names ask for", NULL},
+    [OPT_STEADY] = {"steady", 0, KIND_FLAG, NULL, NULL, 0, 0, NULL,
+                    "measure whether level and spectrum of a long sound drift, and whether it repeats itself", NULL},
     [OPT_PRECISION] = {"precision", 0, KIND_CHOICE, "NAME", NULL, 0, 0, "auto",
                        "of matrix operands; auto: bf16 where the processor multiplies it, else f32", choices_precision},
     [OPT_THREADS] = {"threads", 't', KIND_INTEGER, "N", NULL, 0, 4096, "0", "processor cores to use; 0: all", NULL},

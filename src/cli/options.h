@@ -55,6 +55,7 @@ typedef enum {
     OPT_REAL,
     OPT_FEATURES,
     OPT_MUSIC,
+    OPT_STEADY,
     OPT_PRECISION,
     OPT_THREADS,
     OPT_MAN,

@@ -153,17 +153,18 @@ sound_request request_of(const arguments *a, const model *m) {
     return r;
 }
 
+void say_sound(const arguments *a, const char *path, uint64_t seed, int64_t frames, int rate, json_t *list) {
+    say(a, "%s", path);
+    json_array_append_new(list, json_pack("{s:s, s:I, s:f, s:i}", "path", path, "seed", (json_int_t) seed, "seconds",
+                                          (double) frames / rate, "sample_rate", rate));
+}
+
 void write_sound(const arguments *a, const audio *sound, const char *path, uint64_t seed, json_t *list) {
     audio_write(path, sound, audio_encoding_named(text(a, OPT_BITS)));
-    say(a, "%s", path);
-    const char *picture = NULL;
-    if (flag(a, OPT_PICTURE)) {
-        picture = path_beside(path, ".png");
-        picture_sound(picture, sound, path_stem(path));
-        say(a, "%s", picture);
-    }
-    json_t *row = json_pack("{s:s, s:I, s:f, s:i}", "path", path, "seed", (json_int_t) seed, "seconds",
-                            (double) sound->frames / sound->rate, "sample_rate", sound->rate);
-    if (picture) json_object_set_new(row, "picture", json_string(picture));
-    json_array_append_new(list, row);
+    say_sound(a, path, seed, sound->frames, sound->rate, list);
+    if (!flag(a, OPT_PICTURE)) return;
+    const char *picture = path_beside(path, ".png");
+    picture_sound(picture, sound, path_stem(path));
+    say(a, "%s", picture);
+    json_object_set_new(json_array_get(list, json_array_size(list) - 1), "picture", json_string(picture));
 }

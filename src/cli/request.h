@@ -17,6 +17,8 @@ sound_request request_of(const arguments *a, const model *m);
 
 /* File names that sounds can be written under. */
 extern const char *const SOUND_EXTENSIONS[];
+/* Says that a sound was written and adds it to the JSON list. */
+void say_sound(const arguments *a, const char *path, uint64_t seed, int64_t frames, int rate, json_t *list);
 /* Writes the sound and, if --picture, its picture; says so and adds it to the JSON list. */
 void write_sound(const arguments *a, const audio *sound, const char *path, uint64_t seed, json_t *list);
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/progress.h"
-#include "systems/latent.h"
+#include "systems/latent_pieces.h"
 #include "systems/sample.h"
 
 enum { MOST_SAMPLES = 1 << 29 };
@@ -73,12 +73,40 @@ static audio *sound_of(const tensor *x, int64_t samples, int rate) {
     return a;
 }
 
+bool has_pieces(const model *m, const sound_request *r) { return latent_has_pieces(m, r); }
+
+void generate_pieces(const model *m, const sound_request *r, int64_t i, take_samples *take, void *context) {
+    request_check(m, r);
+    scope_begin();
+    latent_pieces(m, r, m->system->latent->prepare(m, r, request_samples(m, r)), i, take, context);
+    scope_end();
+}
+
+typedef struct {
+    audio *sound;
+    int64_t done;
+} joined;
+
+static void join(void *context, const float *samples, int64_t n) {
+    joined *j = context;
+    memcpy(j->sound->samples + j->done, samples, (size_t) n * sizeof(float));
+    j->done += n;
+}
+
+/* A long sound of pieces, whole. */
+static const audio *joined_pieces(const model *m, const sound_request *r, const void *asked, int64_t i) {
+    joined j = {audio_new(request_samples(m, r), 1, m->rate), 0};
+    latent_pieces(m, r, asked, i, join, &j);
+    require(j.done == j.sound->frames);
+    return j.sound;
+}
+
 static void generate_latent(const model *m, const sound_request *r, take_sound take, void *context) {
     scope_begin();
     const void *asked = m->system->latent->prepare(m, r, request_samples(m, r));
     for (int64_t i = 0; i < r->count; i++) {
         scope_begin();
-        take(context, i, latent_sound(m, r, asked, i));
+        take(context, i, latent_has_pieces(m, r) ? joined_pieces(m, r, asked, i) : latent_sound(m, r, asked, i));
         scope_end();
     }
     scope_end();

@@ -4,6 +4,7 @@
 
 #include "signal/audio.h"
 #include "signal/mel.h"
+#include "signal/resynthesis.h"
 #include "systems/system.h"
 
 /* Seconds from .. to. */
@@ -68,6 +69,10 @@ int64_t request_samples(const model *m, const sound_request *r);
 /* One after another: every sound is a batch of its own, so that its samples depend on nothing but its seed, and memory on
  * nothing but the window. */
 void generate_sounds(const model *m, const sound_request *r, take_sound take, void *context);
+/* Whether a request's sounds are so long that they are made piece by piece (latent_pieces.h), and the i-th of them so: memory does not
+ * grow with its length. generate_sounds gives the same, whole. */
+bool has_pieces(const model *m, const sound_request *r);
+void generate_pieces(const model *m, const sound_request *r, int64_t i, take_samples *take, void *context);
 /* mel [F, M] -> [F hop] samples at m->rate, in the current scope. */
 audio *vocode_mel(const model *m, const sound_request *r, const tensor *mel);
 

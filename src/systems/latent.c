@@ -25,8 +25,7 @@ typedef struct {
 
 /* --- the network over all positions --- */
 
-/* Weight of row i of n: rising over the overlap where a window before it ends, falling where one follows. */
-static float ramp(int64_t i, int64_t n, int64_t overlap, bool first, bool last) {
+float window_weight(int64_t i, int64_t n, int64_t overlap, bool first, bool last) {
     float up = first ? 1 : (float) (i + 1) / (float) (overlap + 1),
           down = last ? 1 : (float) (n - i) / (float) (overlap + 1);
     return fminf(1, fminf(up, down));
@@ -39,7 +38,7 @@ static void add_window(walk_context *w, const tensor *x, double sigma, const int
     const tensor *part = tensor_wrap(F32, SHAPE(1, n, C), f32(x) + first * C);
     const tensor *clean = w->row->denoise(w->m, w->asked, part, sigma, at + first, N);
     for (int64_t i = 0; i < n; i++) {
-        float weight = ramp(i, n, w->row->overlap, first == 0, first + n == N);
+        float weight = window_weight(i, n, w->row->overlap, first == 0, first + n == N);
         weights[first + i] += weight;
         for (int64_t c = 0; c < C; c++) sum[(first + i) * C + c] += weight * f32(clean)[i * C + c];
     }
@@ -115,7 +114,12 @@ static levels from_strength(levels l, double strength) {
     return cut;
 }
 
-static levels levels_of(const struct latent_row *row, const sound_request *r) {
+const char *latent_sampler(const model *m, const sound_request *r) {
+    return r->sampler ? r->sampler : m->system->sampler;
+}
+
+levels latent_levels(const model *m, const sound_request *r) {
+    const struct latent_row *row = m->system->latent;
     int64_t steps = r->steps ? r->steps : row->steps;
     levels l;
     if (r->schedule) {
@@ -222,7 +226,7 @@ audio *latent_sound(const model *m, const sound_request *r, const void *asked, i
     const struct latent_row *row = m->system->latent;
     int64_t samples = request_samples(m, r);
     shape s = row->state(m, samples, r->loop);
-    levels l = levels_of(row, r);
+    levels l = latent_levels(m, r);
     float gain = 1;
     const audio *init = r->init ? prepare_init(m, r->init, &gain) : NULL;
     const tensor *clean = init ? row->encode(m, init, s.dims[0]) : NULL;
@@ -241,7 +245,7 @@ audio *latent_sound(const model *m, const sound_request *r, const void *asked, i
         w.keep = kept_positions(m, r, s.dims[0]);
     }
     tensor *x = first_state(&w, s, l.sigmas[0], clean);
-    const sampler *kind = sampler_find(r->sampler ? r->sampler : m->system->sampler);
+    const sampler *kind = sampler_find(latent_sampler(m, r));
     sampling run = {.denoise = {clean_at, &w},
                     .sigmas = l.sigmas,
                     .steps = l.steps,

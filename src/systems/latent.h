@@ -6,6 +6,8 @@
 #ifndef HISS_SYSTEMS_LATENT_H
 #define HISS_SYSTEMS_LATENT_H
 
+#include "diffusion/schedule.h"
+#include "signal/resynthesis.h"
 #include "systems/generate.h"
 
 struct latent_row {
@@ -24,9 +26,20 @@ struct latent_row {
     tensor *(*encode)(const model *m, const audio *sound, int64_t positions);
     /* samples of sound at m->rate of a clean state [1, positions, channels]; of a loop, whose end leads into its beginning. */
     audio *(*decode)(const model *m, const void *asked, const tensor *x, int64_t samples, uint64_t seed, bool loop);
+    /* The same as the state comes: begun, given clean rows [1, n, channels] one after another, ended. NULL: only as a whole. */
+    void *(*voice_begin)(const model *m, const void *asked, int64_t samples, uint64_t seed, take_samples *take,
+                         void *context);
+    void (*voice_put)(void *voice, const tensor *rows);
+    void (*voice_end)(void *voice);
     /* The class that a text means, -1 for none. NULL: not known. */
     int32_t (*class_like)(const model *m, const char *text);
 };
+
+/* How a request walks: its sampler, its levels of noise. */
+const char *latent_sampler(const model *m, const sound_request *r);
+levels latent_levels(const model *m, const sound_request *r);
+/* Weight of row i of a window of n, rising where a window before it ends, falling where one follows. */
+float window_weight(int64_t i, int64_t n, int64_t overlap, bool first, bool last);
 
 /* Sound i of a request; asked: what prepare gave. */
 audio *latent_sound(const model *m, const sound_request *r, const void *asked, int64_t i);

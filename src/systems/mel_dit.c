@@ -11,6 +11,7 @@
 #include "systems/rows.h"
 #include "systems/shipped.h"
 #include "systems/text_embed.h"
+#include "systems/vocoder.h"
 
 enum { HOP = 512, RATE = 44100, LONGEST_PROMPT = 8192 };
 /* Patches of the canvases of training, in frames of 8: the shortest that holds a sound is taken. */
@@ -402,6 +403,47 @@ static audio *decode(const model *m, const void *asked, const tensor *x, int64_t
     return result;
 }
 
+/* --- the same piece by piece --- */
+
+typedef struct {
+    const model *m;
+    vocoder_stream *stream;
+    int64_t frames, samples; /* left */
+    take_samples *take;
+    void *context;
+} voice;
+
+/* The last frame reaches beyond the end. */
+static void pass_sung(void *context, const float *samples, int64_t n) {
+    voice *v = context;
+    if (n > v->samples) n = v->samples;
+    v->samples -= n;
+    if (n) v->take(v->context, samples, n);
+}
+
+static void *voice_begin(const model *m, const void *asked, int64_t samples, uint64_t seed, take_samples *take,
+                         void *context) {
+    const asked_for *a = asked;
+    if (a->vocoder->system != &SYSTEM_VOCODER)
+        fail(HISS_ERROR_ARGUMENT,
+             "%s: sounds as long as this are sung as they come, which %s cannot; make shorter ones", a->vocoder->path,
+             a->vocoder->system->name);
+    voice *v = NEW(voice);
+    *v = (voice){m, NULL, (samples + HOP - 1) / HOP, samples, take, context};
+    v->stream = vocoder_stream_of(a->vocoder, seed, pass_sung, v);
+    return v;
+}
+
+static void voice_put(void *to, const tensor *rows) {
+    voice *v = to;
+    const tensor *mel = mel_of_patches(mel_dit_patches(v->m->network), rows);
+    const int64_t n = mel->shape[0] < v->frames ? mel->shape[0] : v->frames;
+    vocoder_stream_push(v->stream, f32(mel), n);
+    v->frames -= n;
+}
+
+static void voice_end(void *to) { vocoder_stream_finish(((voice *) to)->stream); }
+
 static const struct latent_row LATENT = {.window = LONGEST,
                                          .overlap = OVERLAP,
                                          .steps = 12,
@@ -413,6 +455,9 @@ static const struct latent_row LATENT = {.window = LONGEST,
                                          .denoise = denoise,
                                          .encode = encode,
                                          .decode = decode,
+                                         .voice_begin = voice_begin,
+                                         .voice_put = voice_put,
+                                         .voice_end = voice_end,
                                          .class_like = class_like};
 
 const system_row SYSTEM_MEL_DIT = {
