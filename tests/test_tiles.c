@@ -115,6 +115,7 @@ static void test_tiles(void **state) {
     check_tiles(5, 2, 2);
     check_tiles(5, 1, 4);
     check_tiles(0, 2, 9);
+    check_tiles(5, 1, 23); /* several chunks of the fused layers */
 }
 
 /* With bf16 operands too: tiles then take the dense view. */
