@@ -205,6 +205,91 @@ static void test_quality(void **state) {
     scope_end();
 }
 
+/* --- what is refused, and what is said about it --- */
+
+static const char *repeated(const char *part, int times) {
+    char *all = NEW_ARRAY(char, strlen(part) * (size_t) times + 1);
+    for (int i = 0; i < times; i++) memcpy(all + strlen(part) * (size_t) i, part, strlen(part));
+    return all;
+}
+
+static void test_bad_prompts(void **state) {
+    (void) state;
+    scope_begin();
+    expect("generate --model tiny \"\" -o x.wav", 2, "the prompt is empty");
+    expect("generate --model tiny \" \t \" -o x.wav", 2, "the prompt is empty");
+    expect("generate --model tiny rain --negative \" \" -o x.wav", 2, "the negative prompt is empty");
+    expect("generate --model tiny rain --blend \" \" -o x.wav", 2, "the second prompt is empty");
+    expect(format("generate --model tiny \"%s\" -o x.wav", repeated("rain and ", 1112)), 2, "has 10008 characters");
+    expect(format("generate --model tiny \"%s\" -s 0.3 -o x.wav", repeated("rain and ", 900)), 0, NULL);
+    assert_true(!*said); /* 8,100 characters are taken */
+    expect("generate --model tiny $(printf 'r\\377in') -s 0.3 -o x.wav", 0, NULL);
+    expect(format("scene \"%s\" --model tiny -o x.wav", repeated("rain and ", 1112)), 2, "at most");
+    expect("scene \" : , ,\" --model tiny -o x.wav", 2, "no sounds");
+    scope_end();
+}
+
+/* The note names the words and what the model knows; English gives none, rare words neither. */
+static void test_languages(void **state) {
+    (void) state;
+    static const char *const FOREIGN[] = {"starker Regen auf einem Blechdach", "forte pluie sur un toit en t\303\264le",
+                                          "perro ladrando", "\345\244\247\351\233\250",
+                                          "\321\201\320\270\320\273\321\214\320\275\321\213\320\271 "
+                                          "\320\264\320\276\320\266\320\264\321\214"};
+    static const char *const ENGLISH[] = {"heavy rain on a tin roof", "a glockenspiel arpeggio", "didgeridoo drone",
+                                          "crickets chirping", "a djembe at 105 BPM"};
+    scope_begin();
+    enum { KINDS = sizeof FOREIGN / sizeof *FOREIGN };
+    for (int i = 0; i < KINDS; i++) {
+        expect(format("generate --model tiny \"%s\" -s 0.3 --steps 1 -o x.wav", FOREIGN[i]), 0,
+               "the model knows English");
+        assert_non_null(strstr(said, FOREIGN[i]));
+        expect(format("generate --model tiny \"%s\" -s 0.3 --steps 1 -o x.wav", ENGLISH[i]), 0, NULL);
+        if (*said) fail_msg("of '%s' it says: %s", ENGLISH[i], said);
+    }
+    scope_end();
+}
+
+static void test_bad_lengths(void **state) {
+    (void) state;
+    scope_begin();
+    expect("generate --model tiny rain --seconds 0 -o x.wav", 2, "--seconds 0: give a number from 0.001");
+    expect("generate --model tiny rain --seconds -1 -o x.wav", 2, "give a number from 0.001");
+    expect("generate --model tiny rain --seconds 1e9 -o x.wav", 2, "to 36000");
+    expect("generate --model tiny rain --seconds 30000 -o x.wav", 2, "give 1 to 536870912");
+    expect("generate --model tiny rain --bars 1000 --bpm 20 -o x.flac --steps 1 --class tuba", 2, "tuba");
+    expect("scene \"rain\" --model tiny --seconds 0 -o x.wav", 2, "give a number from 0.001");
+    scope_end();
+}
+
+static void write_silence(const char *name) {
+    audio *a = audio_new(RATE / 2, 1, RATE);
+    memset(a->samples, 0, (size_t) a->frames * sizeof(float));
+    audio_write(path_join(root, name), a, AUDIO_PCM16);
+}
+
+static void test_bad_files(void **state) {
+    (void) state;
+    scope_begin();
+    write_silence("silence.wav");
+    file_write(path_join(root, "words.png"), "no picture", 10);
+    file_write(path_join(root, "words.wav"), "no sound at all", 15);
+    expect("generate --model tiny --reference silence.wav -o x.wav", 2, "the reference is silent");
+    expect("generate --model tiny --init silence.wav -o x.wav", 2, "the sound to start from is silent");
+    expect("generate --model tiny --vary silence.wav -o x.wav", 2, "silent");
+    expect("generate --model tiny --mel silence.wav -o x.wav", 2, "the rough mel is silent");
+    expect("generate --model tiny --mel words.png -o x.wav", 1, "words.png");
+    expect("generate --model tiny --mel nowhere.png -o x.wav", 1, "nowhere.png");
+    expect("generate --model tiny --mel words.wav -o x.wav", 1, "words.wav");
+    expect("generate --model tiny --reference words.wav -o x.wav", 1, "words.wav");
+    expect("generate --model tiny rain --vocoder words.wav -o x.wav", 1, "words.wav");
+    const char *scene = "{\"seconds\": 2,\n \"layers\": [{\"prompt\": \"rain\",\n  \"gian\": 2}]}";
+    file_write(path_join(root, "wrong.json"), scene, strlen(scene));
+    expect("scene wrong.json --model tiny -o x.wav", 1, "layers[0].gian (line 3)");
+    assert_false(file_exists(path_join(root, "x.flac")));
+    scope_end();
+}
+
 static int tear_down(void **state) {
     (void) state;
     return system(format("rm -rf %s", root));
@@ -216,8 +301,10 @@ int main(void) {
     tiny = path_join(root, "tiny");
     tiny_sound_write(tiny);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scene),   cmocka_unit_test(test_scene_errors), cmocka_unit_test(test_watch),
-        cmocka_unit_test(test_vocoder), cmocka_unit_test(test_vary),         cmocka_unit_test(test_quality),
+        cmocka_unit_test(test_scene),       cmocka_unit_test(test_scene_errors), cmocka_unit_test(test_watch),
+        cmocka_unit_test(test_vocoder),     cmocka_unit_test(test_vary),         cmocka_unit_test(test_quality),
+        cmocka_unit_test(test_bad_prompts), cmocka_unit_test(test_languages),    cmocka_unit_test(test_bad_lengths),
+        cmocka_unit_test(test_bad_files),
     };
     return cmocka_run_group_tests(tests, NULL, tear_down);
 }

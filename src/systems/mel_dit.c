@@ -8,12 +8,12 @@
 #include "base/text.h"
 #include "signal/edit.h"
 #include "systems/latent.h"
+#include "systems/prompt.h"
 #include "systems/rows.h"
 #include "systems/shipped.h"
-#include "systems/text_embed.h"
 #include "systems/vocoder.h"
 
-enum { HOP = 512, RATE = 44100, LONGEST_PROMPT = 8192 };
+enum { HOP = 512, RATE = 44100 };
 /* Patches of the canvases of training, in frames of 8: the shortest that holds a sound is taken. */
 static const int64_t CANVASES[] = {8, 16, 32, 64};
 enum { CANVAS_COUNT = 4, LONGEST = 64, OVERLAP = 16 };
@@ -102,11 +102,19 @@ static void blur(tensor *coarse, double width) { /* [1, N, C] */
     scope_end();
 }
 
+static bool is_silent(const tensor *mel) {
+    for (int64_t i = 0, n = count(mel); i < n; i++)
+        if (f32(mel)[i] > SILENCE + 1e-3f) return false;
+    return true;
+}
+
 static const tensor *coarse_of(const model *m, const sound_request *r, int64_t positions) {
     const mel_patches *p = mel_dit_patches(m->network);
     if (r->mel->shape[1] != p->bands)
         fail(HISS_ERROR_ARGUMENT, "the rough mel has %lld bands, %s has %lld", (long long) r->mel->shape[1], m->path,
              (long long) p->bands);
+    if (is_silent(r->mel))
+        fail(HISS_ERROR_ARGUMENT, "the rough mel is silent: give a course that the sound is to follow");
     tensor *coarse = mel_coarse(p, normal_of(m, r->mel, positions * p->frames));
     if (r->mel_blur > 0) blur(coarse, r->mel_blur);
     return handle_rows(coarse, 1, NULL);
@@ -123,60 +131,20 @@ static const tensor *style_of(const model *m, const audio *reference) {
 
 /* --- texts --- */
 
-static void check_prompt(const char *what, const char *text) {
-    size_t length = strlen(text);
-    if (strspn(text, " \t\r\n") == length)
-        fail(HISS_ERROR_ARGUMENT, "the %s is empty: say what to make, or leave it out", what);
-    if (length > LONGEST_PROMPT)
-        fail(HISS_ERROR_ARGUMENT,
-             "the %s has %zu characters; at most %d are taken, and its first 256 words or parts of words are heard",
-             what, length, LONGEST_PROMPT);
-}
+static text_encoder *encoder_of(const model *m) { return prompt_encoder(m, mel_dit_sizes(m->network)->text); }
 
-static text_encoder *encoder_of(const model *m) {
-    text_encoder *e = text_encoder_open(shipped_model("text"));
-    int64_t wanted = mel_dit_sizes(m->network)->text;
-    if (text_encoder_width(e) != wanted)
-        fail(HISS_ERROR_FORMAT, "%s: follows texts of %lld numbers, the model 'text' gives %lld", m->path,
-             (long long) wanted, (long long) text_encoder_width(e));
-    return e;
-}
-
-static const tensor *text_rows(const text_encoder *e, const char *text) {
-    return handle_rows(text_embed(e, &text, 1), sqrtf((float) text_encoder_width(e)), NULL);
-}
-
-/* Between two texts on the arc of unit vectors that joins them. */
-static const tensor *blended_rows(const text_encoder *e, const char *from, const char *to, double part) {
-    int64_t E = text_encoder_width(e);
-    tensor *two = text_embed(e, (const char *const[]){from, to}, 2), *one = tensor_new(F32, SHAPE(1, E));
-    const float *a = f32(two), *b = a + E;
-    double dot = 0;
-    for (int64_t i = 0; i < E; i++) dot += (double) a[i] * b[i];
-    double angle = acos(fmin(fmax(dot, -1), 1)), whole = sin(angle);
-    double left = whole > 1e-6 ? sin((1 - part) * angle) / whole : 1 - part,
-           right = whole > 1e-6 ? sin(part * angle) / whole : part;
-    for (int64_t i = 0; i < E; i++) f32(one)[i] = (float) (left * a[i] + right * b[i]);
-    return handle_rows(one, sqrtf((float) E), NULL);
-}
+/* As the network takes them: unit vectors times sqrt(E). */
+static const tensor *text_rows(const tensor *unit) { return handle_rows(unit, sqrtf((float) unit->shape[1]), NULL); }
 
 /* The class whose words mean nearly the same. */
 static int32_t class_like(const model *m, const char *text) {
     static const float LEAST = 0.6f; /* cosine below which words do not mean the same */
     if (!m->classes) return -1;
     scope_begin();
-    const text_encoder *e = encoder_of(m);
-    int64_t K = m->class_count, E = text_encoder_width(e);
-    const float *all = f32(text_embed(e, (const char *const *) m->classes, K)), *wanted = f32(text_embed(e, &text, 1));
-    int32_t best = -1;
-    float most = LEAST;
-    for (int64_t k = 0; k < K; k++) {
-        float dot = 0;
-        for (int64_t i = 0; i < E; i++) dot += all[k * E + i] * wanted[i];
-        if (dot > most) most = dot, best = (int32_t) k;
-    }
+    float likeness;
+    int32_t best = prompt_class(m, encoder_of(m), text, &likeness);
     scope_end();
-    return best;
+    return likeness > LEAST ? best : -1;
 }
 
 /* --- guidance --- */
@@ -272,15 +240,15 @@ static const model *open_vocoder(const model *m, const sound_request *r) {
 static void *prepare(const model *m, const sound_request *r, int64_t samples) {
     asked_for *a = NEW(asked_for);
     branch nothing = {.class = -1}, all = {.class = r->class};
-    if (r->prompt) check_prompt("prompt", r->prompt);
-    if (r->negative) check_prompt("negative prompt", r->negative);
-    if (r->blend) check_prompt("second prompt", r->blend);
+    if (r->prompt) prompt_check("prompt", r->prompt);
+    if (r->negative) prompt_check("negative prompt", r->negative);
+    if (r->blend) prompt_check("second prompt", r->blend);
     if (r->blend && !r->prompt) fail(HISS_ERROR_ARGUMENT, "a second prompt needs a first one to start from");
     if (r->prompt || r->negative) {
         const text_encoder *e = encoder_of(m);
-        if (r->prompt)
-            all.text = r->blend ? blended_rows(e, r->prompt, r->blend, r->blend_part) : text_rows(e, r->prompt);
-        if (r->negative) nothing.text = text_rows(e, r->negative);
+        if (r->prompt) all.text = text_rows(prompt_between(e, r->prompt, r->blend, r->blend_part));
+        if (r->prompt) prompt_note_language(m, e, r->prompt);
+        if (r->negative) nothing.text = text_rows(prompt_between(e, r->negative, NULL, 0));
     }
     int64_t positions = state(m, samples, r->loop).dims[0];
     a->seconds = (float) ((double) samples / m->rate);
