@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "diffusion/guidance.h"
 #include "models/oobleck.h"
+#include "models/stable_dit.h"
 #include "parity.h"
 #include "tensor/ops.h"
 
@@ -171,4 +173,74 @@ static void run_oobleck(parity_case *c) {
     compare_tiles(c, net);
 }
 
-const parity_row PARITY_STABLE_AUDIO[] = {{"stable_audio_open", "oobleck", run_oobleck}, {0}};
+/* --- the diffusion transformer --- */
+
+static const stable_dit *open_dit(parity_case *c) {
+    const stable_dit_config sizes = stable_dit_config_read(parity_config(c));
+    binder *b = binder_load(parity_checkpoint(c));
+    bind_push(b, "model.model");
+    const stable_dit *net = stable_dit_bind(&sizes, b);
+    bind_pop(b);
+    binder_finish(b, true);
+    return net;
+}
+
+/* x [B, N, C] at n rows, each the nearest one before. */
+static tensor *stretched(const tensor *x, int64_t n) {
+    const int64_t B = x->shape[0], N = x->shape[1], C = x->shape[2];
+    tensor *y = tensor_new(F32, SHAPE(B, n, C));
+    for (int64_t r = 0; r < B * n; r++)
+        memcpy(f32(y) + r * C, f32(x) + (r / n * N + r % n * N / n) * C, (size_t) C * sizeof(float));
+    return y;
+}
+
+/* Inputs of one pass: in.x_b and so on; without conditions for what guidance starts from. */
+typedef struct {
+    parity_case *c;
+    const stable_dit *net;
+    const char *suffix;
+} pass;
+
+static tensor *input_or_null(parity_case *c, const char *name) {
+    return parity_has_in(c, name) ? parity_in_f32(c, name) : NULL;
+}
+
+static tensor *predict(const pass *p, const tensor *tokens, const tensor *prepend) {
+    const tensor *x = as_ours(p->c, format("x%s", p->suffix)), *concat = NULL;
+    const char *beside = format("concat%s", p->suffix);
+    if (parity_has_in(p->c, beside)) concat = stretched(as_ours(p->c, beside), x->shape[1]);
+    const stable_dit_condition k = {tokens ? stable_dit_attend_to(p->net, tokens) : NULL, input_or_null(p->c, "global"),
+                                    prepend, concat};
+    return stable_dit_forward(p->net, x, f32(parity_in_f32(p->c, "t")), &k);
+}
+
+static tensor *zeros_like(const tensor *t) { return t ? tensor_zero(F32, shape_of(t)) : NULL; }
+
+/* The negative prompt's tokens, masked ones as zeros. */
+static tensor *negative_tokens(parity_case *c) {
+    tensor *tokens = parity_in_f32(c, "negative");
+    const tensor *mask = tensor_to_f32(parity_in(c, "negative_mask"));
+    const int64_t E = tokens->shape[2];
+    for (int64_t i = 0; i < count(tokens); i++) f32(tokens)[i] *= f32(mask)[i / E];
+    return tokens;
+}
+
+static void run_dit(parity_case *c) {
+    const pass p = {c, open_dit(c), ""}, b = {c, p.net, "_b"};
+    const tensor *tokens = input_or_null(c, "cross"), *prepend = input_or_null(c, "prepend");
+    const tensor *cond = predict(&p, tokens, prepend);
+    parity_out(c, "out", as_published(cond));
+    if (parity_has_out(c, "out_b")) parity_out(c, "out_b", as_published(predict(&b, tokens, prepend)));
+    if (!parity_has_out(c, "out_cfg")) return;
+    const tensor *free = predict(&p, zeros_like(tokens), zeros_like(prepend));
+    const guidance seven = {.scale = 7}, five = {.scale = 5, .rescale = 0.7, .each_position = true},
+                   four = {.scale = 4};
+    parity_out(c, "out_cfg", as_published(guide(&seven, cond, free, NULL, NULL)));
+    parity_out(c, "out_cfg_rescaled", as_published(guide(&five, cond, free, NULL, NULL)));
+    if (!parity_has_out(c, "out_negative")) return;
+    const tensor *away = predict(&p, negative_tokens(c), prepend);
+    parity_out(c, "out_negative", as_published(guide(&four, cond, away, NULL, NULL)));
+}
+
+const parity_row PARITY_STABLE_AUDIO[] = {
+    {"stable_audio_open", "oobleck", run_oobleck}, {"stable_audio_open", "dit", run_dit}, {0}};
