@@ -5,8 +5,10 @@
 #include "base/file.h"
 #include "diffusion/guidance.h"
 #include "models/oobleck.h"
+#include "models/stable_condition.h"
 #include "models/stable_dit.h"
 #include "parity.h"
+#include "systems/t5_text.h"
 #include "tensor/ops.h"
 
 /* --- Oobleck --- */
@@ -242,5 +244,91 @@ static void run_dit(parity_case *c) {
     parity_out(c, "out_negative", as_published(guide(&four, cond, away, NULL, NULL)));
 }
 
-const parity_row PARITY_STABLE_AUDIO[] = {
-    {"stable_audio_open", "oobleck", run_oobleck}, {"stable_audio_open", "dit", run_dit}, {0}};
+/* --- conditioners --- */
+
+/* Texts or numbers that the case gives as values. */
+static config values_in(parity_case *c, const char *name) {
+    return config_get(config_get(config_get(parity_info(c), "inputs"), name), "value");
+}
+
+static double *numbers_in(parity_case *c, const char *name, int64_t *n) {
+    const config list = values_in(c, name);
+    *n = (int64_t) config_count(list);
+    double *values = NEW_ARRAY(double, *n);
+    for (int64_t i = 0; i < *n; i++) values[i] = json_number_value(config_at(list, (size_t) i).value);
+    return values;
+}
+
+static const char **texts_in(parity_case *c, const char *name, int64_t *n) {
+    const config list = values_in(c, name);
+    *n = (int64_t) config_count(list);
+    const char **texts = NEW_ARRAY(const char *, *n);
+    for (int64_t i = 0; i < *n; i++) texts[i] = json_string_value(config_at(list, (size_t) i).value);
+    return texts;
+}
+
+static tensor *integers(const int32_t *values, shape s) {
+    tensor *t = tensor_new(I32, s);
+    memcpy(t->data, values, tensor_bytes(t));
+    return t;
+}
+
+static const stable_conditioner *open_conditioner(parity_case *c) {
+    const store *s = parity_checkpoint(c);
+    stable_conditions sizes = stable_conditions_read(config_get(parity_config(c), "conditioning"));
+    stable_conditions_fit(&sizes, s, "conditioner.");
+    binder *b = binder_load(s);
+    bind_push(b, "conditioner");
+    const stable_conditioner *net = stable_conditioner_bind(&sizes, b);
+    bind_pop(b);
+    binder_finish(b, true);
+    return net;
+}
+
+static void run_numbers(parity_case *c, const stable_conditioner *net) {
+    int64_t n;
+    double *values = numbers_in(c, "seconds", &n);
+    parity_out(c, "seconds_start", stable_embed_numbers(net, 0, values, n));
+    for (int64_t i = 0; i < n / 2; i++) {
+        const double kept = values[i];
+        values[i] = values[n - 1 - i];
+        values[n - 1 - i] = kept;
+    }
+    parity_out(c, "seconds_total", stable_embed_numbers(net, 1, values, n));
+}
+
+static void run_conditioners(parity_case *c) {
+    const stable_conditioner *net = open_conditioner(c);
+    const stable_condition *items = stable_conditioner_sizes(net)->items;
+    if (parity_has_out(c, "prompt")) {
+        int64_t n;
+        const char **texts = texts_in(c, "prompts", &n);
+        const t5_text *encoder = t5_text_open(parity_path(c, "t5-base"), NULL);
+        const t5_states t = t5_text_encode(encoder, texts, n, items[0].tokens);
+        const tensor *prompt = stable_embed_texts(net, 0, t.states, t.mask);
+        const tensor *start = stable_embed_numbers(net, 1, numbers_in(c, "seconds_start_values", &n), n),
+                     *total = stable_embed_numbers(net, 2, numbers_in(c, "seconds_total_values", &n), n);
+        const int64_t W = prompt->shape[2];
+        tensor *seen = tensor_new(U8, SHAPE(n, t.tokens + 2));
+        for (int64_t i = 0; i < count(seen); i++) {
+            const int64_t at = i % (t.tokens + 2);
+            ((uint8_t *) seen->data)[i] =
+                at < t.tokens ? ((const uint8_t *) t.mask->data)[i / (t.tokens + 2) * t.tokens + at] : 1;
+        }
+        parity_out(c, "ids", integers(t.ids, SHAPE(n, t.tokens)));
+        parity_out(c, "mask", t.mask);
+        parity_out(c, "prompt", prompt);
+        parity_out(c, "seconds_start", start);
+        parity_out(c, "seconds_total", total);
+        parity_out(c, "cross_attn_cond", concat_time(concat_time(prompt, start), total));
+        parity_out(c, "cross_attn_mask", seen);
+        parity_out(c, "global_cond", concat_channels(reshape(start, SHAPE(n, W)), reshape(total, SHAPE(n, W))));
+        return;
+    }
+    run_numbers(c, net);
+}
+
+const parity_row PARITY_STABLE_AUDIO[] = {{"stable_audio_open", "oobleck", run_oobleck},
+                                          {"stable_audio_open", "dit", run_dit},
+                                          {"stable_audio_open", "conditioners", run_conditioners},
+                                          {0}};
