@@ -20,8 +20,8 @@ static shape state(const model *m, int64_t samples, bool loop) {
 }
 
 /* Between the state and a course of its own, moved by the mean of the window. */
-static tensor *denoise(const model *m, const void *asked, const tensor *x, double sigma, const int64_t *at,
-                       int64_t whole) {
+static estimate denoise(const model *m, const void *asked, const tensor *x, double sigma, const int64_t *at,
+                        int64_t whole) {
     (void) m, (void) asked, (void) whole;
     const int64_t n = x->shape[1];
     tensor *y = tensor_new(F32, shape_of(x));
@@ -30,7 +30,7 @@ static tensor *denoise(const model *m, const void *asked, const tensor *x, doubl
     for (int64_t i = 0; i < n * CHANNELS; i++) mean += f32(x)[i] / (float) (n * CHANNELS);
     for (int64_t i = 0; i < n * CHANNELS; i++)
         f32(y)[i] = 0.3f * near * (f32(x)[i] + mean) + 0.1f * sinf(0.02f * (float) at[i / CHANNELS]);
-    return y;
+    return (estimate){y, NULL};
 }
 
 static audio *decode(const model *m, const void *asked, const tensor *x, int64_t samples, uint64_t seed, bool loop) {
@@ -70,6 +70,8 @@ static const struct latent_row LATENT = {.window = WINDOW,
                                          .guidance = 2,
                                          .least = 0.02,
                                          .most = 1000,
+                                         .process = PROCESS_STRAIGHT,
+                                         .peak = 0.95f,
                                          .prepare = prepare,
                                          .state = state,
                                          .denoise = denoise,
@@ -78,7 +80,8 @@ static const struct latent_row LATENT = {.window = WINDOW,
                                          .voice_put = voice_put,
                                          .voice_end = voice_end};
 static const system_row SYSTEM = {.name = "made-up", .sampler = "euler", .latent = &LATENT};
-static const model MODEL = {.system = &SYSTEM, .path = "made-up", .rate = RATE, .hop = 1};
+static const model MODEL = {
+    .system = &SYSTEM, .latent = &LATENT, .sampler = "euler", .channels = 1, .path = "made-up", .rate = RATE, .hop = 1};
 
 static sound_request request(double seconds) {
     sound_request r = sound_request_for(&MODEL);

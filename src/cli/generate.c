@@ -36,10 +36,10 @@ static const char *model_path(const arguments *a) {
 
 static void set_steps(const arguments *a, const model *m, sound_request *r) {
     if (!a->given[OPT_QUALITY] || wants(a, "usual")) return;
-    if (!m->system->latent) fail(HISS_ERROR_ARGUMENT, "%s has no --quality: give --steps and --sampler", m->path);
+    if (!m->latent) fail(HISS_ERROR_ARGUMENT, "%s has no --quality: give --steps and --sampler", m->path);
     if (r->steps) fail(HISS_ERROR_ARGUMENT, "--quality and --steps: give one of them");
-    if (wants(a, "best")) r->steps = m->system->latent->steps * BEST_STEPS;
-    else if (!ends_with(m->path, FEW_STEP)) r->steps = m->system->latent->steps / FAST_STEPS;
+    if (wants(a, "best")) r->steps = m->latent->steps * BEST_STEPS;
+    else if (!ends_with(m->path, FEW_STEP)) r->steps = m->latent->steps / FAST_STEPS;
 }
 
 /* --- the reverse process --- */

@@ -91,7 +91,7 @@ static sound_request request_for(sources *all, const model *m, size_t i, int64_t
     r.steps = s->steps;
     r.sampler = s->sampler;
     if (s->guidance >= 0) r.guidance = s->guidance;
-    if (m->system->latent) ask_in_words(&r, m, s, &s->layers[i]);
+    if (m->latent) ask_in_words(&r, m, s, &s->layers[i]);
     else r.class = class_of(m, &s->layers[i]);
     return r;
 }
@@ -117,7 +117,7 @@ static audio *generate(sources *all, size_t i, int64_t take, bool *loops) {
     catching c = {scope_current(), NULL};
     generate_sounds(m, &r, catch_sound, &c);
     *loops = r.loop;
-    return m->system->latent && l->kind == LAYER_EVENTS ? trim_silence(c.sound, 60, 0.01, 0.1) : c.sound;
+    return m->latent && l->kind == LAYER_EVENTS ? trim_silence(c.sound, 60, 0.01, 0.1) : c.sound;
 }
 
 static audio *read_recording(const layer *l) {

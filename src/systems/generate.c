@@ -20,7 +20,7 @@ sound_request sound_request_default(void) {
 
 sound_request sound_request_for(const model *m) {
     sound_request r = sound_request_default();
-    if (m->system->latent) r.guidance = m->system->latent->guidance;
+    if (m->latent) r.guidance = m->latent->guidance;
     return r;
 }
 
@@ -52,9 +52,9 @@ static void check_common(const model *m, const sound_request *r) {
                         : r->loop             ? "a loop"
                         : r->vocoder          ? "another vocoder"
                                               : NULL;
-    if (asked && !m->system->latent)
+    if (asked && !m->latent)
         fail(HISS_ERROR_ARGUMENT, "%s cannot be asked for %s: it is made from noise and a class alone", m->path, asked);
-    if (r->guidance != 1 && !m->class_count && !m->system->latent)
+    if (r->guidance != 1 && !m->class_count && !m->latent)
         warn("%s knows no classes: guidance changes nothing", m->path);
 }
 
@@ -78,7 +78,7 @@ bool has_pieces(const model *m, const sound_request *r) { return latent_has_piec
 void generate_pieces(const model *m, const sound_request *r, int64_t i, take_samples *take, void *context) {
     request_check(m, r);
     scope_begin();
-    latent_pieces(m, r, m->system->latent->prepare(m, r, request_samples(m, r)), i, take, context);
+    latent_pieces(m, r, m->latent->prepare(m, r, request_samples(m, r)), i, take, context);
     scope_end();
 }
 
@@ -103,7 +103,7 @@ static const audio *joined_pieces(const model *m, const sound_request *r, const 
 
 static void generate_latent(const model *m, const sound_request *r, take_sound take, void *context) {
     scope_begin();
-    const void *asked = m->system->latent->prepare(m, r, request_samples(m, r));
+    const void *asked = m->latent->prepare(m, r, request_samples(m, r));
     for (int64_t i = 0; i < r->count; i++) {
         scope_begin();
         take(context, i, latent_has_pieces(m, r) ? joined_pieces(m, r, asked, i) : latent_sound(m, r, asked, i));
@@ -114,7 +114,7 @@ static void generate_latent(const model *m, const sound_request *r, take_sound t
 
 void generate_sounds(const model *m, const sound_request *r, take_sound take, void *context) {
     request_check(m, r);
-    if (m->system->latent) {
+    if (m->latent) {
         generate_latent(m, r, take, context);
         return;
     }

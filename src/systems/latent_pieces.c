@@ -34,7 +34,7 @@ typedef struct {
 /* --- which requests --- */
 
 bool latent_has_pieces(const model *m, const sound_request *r) {
-    const struct latent_row *row = m->system->latent;
+    const struct latent_row *row = m->latent;
     if (!row || !row->voice_begin) return false;
     const char *kind = latent_sampler(m, r);
     return (double) request_samples(m, r) > LONG_SECONDS * m->rate && !r->init && !r->loop && !r->torch_noise &&
@@ -105,7 +105,7 @@ static void add_window(pieces *p, int64_t level, int64_t first) {
     int64_t *at = NEW_ARRAY(int64_t, n);
     for (int64_t i = 0; i < n; i++) at[i] = first + i;
     const tensor *x = tensor_wrap(F32, SHAPE(1, n, C), row_at(p, from, first));
-    const tensor *clean = p->row->denoise(p->m, p->asked, x, p->levels.sigmas[level], at, p->N);
+    const tensor *clean = p->row->denoise(p->m, p->asked, x, p->levels.sigmas[level], at, p->N).clean;
     float *sum = row_at(p, to, first);
     for (int64_t i = 0; i < n; i++) {
         const float weight = window_weight(i, n, p->row->overlap, first == 0, first + n == p->N);
@@ -163,7 +163,7 @@ static void pass_rest(guard *g) {
 /* --- one sound --- */
 
 static pieces pieces_of(const model *m, const sound_request *r, const void *asked, int64_t i) {
-    const struct latent_row *row = m->system->latent;
+    const struct latent_row *row = m->latent;
     const shape s = row->state(m, request_samples(m, r), false);
     pieces p = {.m = m, .row = row, .asked = asked, .levels = latent_levels(m, r), .N = s.dims[0], .C = s.dims[1]};
     p.n = row->window < p.N ? row->window : p.N;

@@ -74,7 +74,8 @@ static tensor *features_of(const model *m, const audio *sound) {
     return mel_compute(&f, samples, n);
 }
 
-static tensor *encode(const model *m, const audio *sound, int64_t positions) {
+static tensor *encode(const model *m, const audio *sound, int64_t positions, noise_source noise) {
+    (void) noise;
     const mel_patches *p = mel_dit_patches(m->network);
     scope_begin();
     return scope_end_keep(mel_to_patches(p, normal_of(m, features_of(m, sound), positions * p->frames)));
@@ -290,8 +291,8 @@ static const tensor *stack_coarse(const asked_for *a, const int64_t *at, int64_t
     return y;
 }
 
-static tensor *denoise(const model *m, const void *asked, const tensor *x, double sigma, const int64_t *at,
-                       int64_t whole) {
+static estimate denoise(const model *m, const void *asked, const tensor *x, double sigma, const int64_t *at,
+                        int64_t whole) {
     const asked_for *a = asked;
     int64_t n = x->shape[1], P = x->shape[2], B = a->count;
     (void) whole;
@@ -310,7 +311,7 @@ static tensor *denoise(const model *m, const void *asked, const tensor *x, doubl
     tensor *clean = tensor_zero(F32, SHAPE(1, n, P));
     for (int64_t b = 0; b < B; b++)
         for (int64_t i = 0; i < n * P; i++) f32(clean)[i] += (float) a->branches[b].share * w[b * n * P + i];
-    return scope_end_keep(clean);
+    return (estimate){scope_end_keep(clean), NULL};
 }
 
 /* log-mel [F, M] of patches [1, N, P]. */
@@ -418,6 +419,8 @@ static const struct latent_row LATENT = {.window = LONGEST,
                                          .guidance = 2,
                                          .least = 0.02,
                                          .most = 1000,
+                                         .process = PROCESS_STRAIGHT,
+                                         .peak = 0.95f,
                                          .prepare = prepare,
                                          .state = state,
                                          .denoise = denoise,

@@ -170,7 +170,7 @@ tensor *sample(const condition *c, const sound_request *r, int64_t i, int64_t T)
                         : schedule_make(&SCHEDULES[find("schedule", r->schedule, schedule_names())], &law, r->steps);
     noise_source source = sound_noise(r, i);
     counter k = {r, l.steps, i * l.steps, r->count * l.steps, c->m->rate};
-    sample_plan p = {r->sampler ? r->sampler : c->m->system->sampler, l, r->eta, source, report, &k};
+    sample_plan p = {r->sampler ? r->sampler : c->m->sampler, l, r->eta, source, report, &k};
     tensor *x = tensor_new(F32, SHAPE(1, T));
     source.draw(source.context, f32(x), T);
     sample_walk(c, &p, x);

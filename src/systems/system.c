@@ -114,6 +114,9 @@ model *model_from(const char *path, const store *s, config settings) {
     m->rate = (int) config_int(m->settings, "sample_rate", DEFAULT_RATE, 1000, 768000);
     m->length = config_int(m->settings, "audio_len", 0, 0, INT64_C(1) << 31);
     m->limit = 1;
+    m->channels = 1;
+    m->latent = m->system->latent;
+    m->sampler = m->system->sampler;
     binder *b = binder_load(s);
     m->system->open(m, s, b);
     m->parameters = binder_finish(b, true);
@@ -160,7 +163,7 @@ int32_t model_class(const model *m, const char *name) {
     long long number;
     if (parse_long(name, 0, m->class_count - 1, &number)) return (int32_t) number;
     int32_t like = class_by_words(m, name);
-    if (like < 0 && m->system->latent && m->system->latent->class_like) like = m->system->latent->class_like(m, name);
+    if (like < 0 && m->latent && m->latent->class_like) like = m->latent->class_like(m, name);
     if (like >= 0) {
         warn("--class %s: taken as %s", name, m->classes[like]);
         return like;

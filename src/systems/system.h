@@ -28,10 +28,11 @@ typedef struct {
     tensor *(*predict)(const model *m, const tensor *x, double alpha_bar, const tensor *mel, const int32_t *classes);
     /* What is left to do to a denoised x [B, T], in place; NULL: nothing. */
     void (*finish)(const model *m, tensor *x, const int32_t *classes);
-    const char *sampler; /* its own; NULL: the paper's loop */
+    const char *sampler; /* of its models; NULL: the paper's loop */
     /* A vocoder of one pass, without sampler: mel [F, M] to F hop samples; its predict is NULL. */
     void (*sing)(const model *m, uint64_t seed, const tensor *mel, float *samples);
-    const struct latent_row *latent; /* what stands in for predict and finish where the state is not sound (latent.h) */
+    const struct latent_row
+        *latent; /* of its models; what stands in for predict and finish where the state is not sound (latent.h) */
 } system_row;
 
 /* NULL-terminated. */
@@ -55,8 +56,11 @@ struct model {
     size_t beta_count;
     double *fast; /* betas of its own short schedule */
     size_t fast_count;
-    float limit;    /* what a clean state of the walk lies within: 1 for sound itself */
-    int64_t window; /* samples predicted at a time */
+    const struct latent_row *latent; /* the system's, or a copy with numbers of the model's own */
+    const char *sampler;             /* its own; NULL: the paper's loop */
+    int channels;                    /* of its sounds */
+    float limit;                     /* what a clean state of the walk lies within: 1 for sound itself */
+    int64_t window;                  /* samples predicted at a time */
 };
 
 /* Opens it in the current scope; missing, misshapen or unknown tensors are an error that lists them. */
