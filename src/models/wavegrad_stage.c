@@ -31,7 +31,8 @@ tensor *wavegrad_up_forward(const wavegrad_up *u, const tensor *x, const tensor 
     dtype op = operands();
     const int *dilation = u->dilations;
     tensor *a = repeat_time(apply_conv(u->residual, x, 1, F32), u->factor, 1.0f, F32);
-    tensor *b = apply_conv(u->conv[0], repeat_time(x, u->factor, SLOPE, op), dilation[0], op);
+    const repeated_options first = {.factor = u->factor, .dilation = dilation[0], .out = op};
+    tensor *b = conv1d_repeated(leaky_relu(x, SLOPE, op), u->conv[0].weight, u->conv[0].bias, first);
     b = apply_conv(u->conv[1], film(b, f, SLOPE, op), dilation[1], F32);
     tensor *y = add(a, b, F32);
     tensor *c = apply_conv(u->conv[2], film(y, f, SLOPE, op), dilation[2], op);
@@ -91,11 +92,17 @@ static part film_tile(const wavegrad_film *f, const tensor *down, const tensor *
 /* leaky_relu(FiLM) of x, at its rows. */
 static part modulate(part x, part f) { return (part){film(x.rows, within(f, x.at), SLOPE, operands()), x.at}; }
 
-/* x, each row `factor` times, at the rows s (and some before and after). */
-static part repeated(const tensor *x, int factor, float slope, span s, dtype out) {
-    int64_t first = s.first / factor, end = (s.end + factor - 1) / factor;
-    return (part){repeat_time(rows_of_memory(x, first, end - first), factor, slope, out),
-                  {first * factor, end * factor, s.T}};
+/* leaky_relu(x), x the rows of one item, each `factor` times, convolved at the rows s. */
+static part convolve_repeated(affine a, const tensor *x, int factor, int dilation, span s) {
+    dtype op = operands();
+    span wide = wider(s, dilation);
+    int64_t from = wide.first / factor, to = (wide.end + factor - 1) / factor;
+    repeated_options o = {.factor = factor,
+                          .dilation = dilation,
+                          .first = s.first - from * factor,
+                          .end = s.end - from * factor,
+                          .out = op};
+    return (part){conv1d_repeated(leaky_relu(rows_of_memory(x, from, to - from), SLOPE, op), a.weight, a.bias, o), s};
 }
 
 /* Rows s of item b, as in wavegrad_up_forward. */
@@ -106,13 +113,11 @@ static tensor *up_tile(const wavegrad_up *u, const wavegrad_film *g, const tenso
     span third = wider(s, d[3]), second = wider(third, d[2]), first = wider(second, d[1]);
     part f = film_tile(g, down, e, b, first);
     const tensor *item = rows_of_memory(x, b * x->shape[1], x->shape[1]);
-    part r = repeated(item, u->factor, SLOPE, wider(first, d[0]), op);
-    part h = convolve(u->conv[0], r, d[0], first, op);
+    part h = convolve_repeated(u->conv[0], item, u->factor, d[0], first);
     h = convolve(u->conv[1], modulate(h, f), d[1], second, F32);
     int64_t from = second.first / u->factor, to = (second.end + u->factor - 1) / u->factor;
-    part a = repeated(apply_conv(u->residual, rows_of_memory(item, from, to - from), 1, F32), u->factor, 1.0f,
-                      (span){0, (to - from) * u->factor, (to - from) * u->factor}, F32);
-    a.at = (span){from * u->factor, to * u->factor, s.T};
+    part a = {repeat_time(apply_conv(u->residual, rows_of_memory(item, from, to - from), 1, F32), u->factor, 1.0f, F32),
+              {from * u->factor, to * u->factor, s.T}};
     part y = {add(within(a, second), h.rows, F32), second};
     part c = convolve(u->conv[2], modulate(y, f), d[2], third, op);
     c = convolve(u->conv[3], modulate(c, f), d[3], s, F32);

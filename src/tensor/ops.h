@@ -18,6 +18,14 @@ typedef struct {
 tensor *conv1d(const tensor *x, const tensor *w, const tensor *b, conv1d_options options);
 /* The padding that keeps the length (odd K, stride 1). */
 tensor *conv1d_same(const tensor *x, const tensor *w, const tensor *b, int dilation, dtype out);
+/* conv1d_same of x with each row `factor` times (odd K), which is not made for it (conv_repeated.c): rows first .. end - 1 of
+ * the result; end 0: all of them, which alone can be recorded. */
+typedef struct {
+    int factor, dilation;
+    int64_t first, end;
+    dtype out;
+} repeated_options;
+tensor *conv1d_repeated(const tensor *x, const tensor *w, const tensor *b, repeated_options options);
 /* x [..., N], w [M, N], b [M] or NULL -> [..., M], F32. */
 tensor *linear(const tensor *x, const tensor *w, const tensor *b);
 /* The same with w [N, M] (linear_columns.c). */

@@ -28,6 +28,7 @@ typedef struct {
     float *y;
     int64_t batch, rows, in_rows;
     int64_t stride, dilation, pad;
+    int64_t y_row; /* from one row of y to the next */
     bool add;
 } walk;
 
@@ -56,40 +57,40 @@ static void copy_edge(const walk *w, const float *x, int64_t t, int64_t n, int64
 }
 
 /* Computes a tile that is narrower than a vector's columns: its last ones exist in `wide` only. */
-static void compute_narrow(tile *t, int rows, int columns) {
+static void compute_narrow(const tile *t, int rows, int columns) {
     float wide[TILE_ROWS * TILE_COLUMNS] __attribute__((aligned(64))), *c = t->c;
-    int64_t c_row = t->c_row;
-    bool add = t->add;
-    t->c = wide;
-    t->c_row = TILE_COLUMNS;
-    t->add = false;
-    tile_compute(t, rows, columns <= TILE_HALF ? TILE_HALF : TILE_COLUMNS);
+    tile u = *t;
+    u.c = wide;
+    u.c_row = TILE_COLUMNS;
+    u.add = false;
+    tile_compute(&u, rows, columns <= TILE_HALF ? TILE_HALF : TILE_COLUMNS);
     for (int r = 0; r < rows; r++)
         for (int j = 0; j < columns; j++)
-            c[r * c_row + j] = wide[r * TILE_COLUMNS + j] + (add ? c[r * c_row + j] : 0.0f);
+            c[r * t->c_row + j] = wide[r * TILE_COLUMNS + j] + (t->add ? c[r * t->c_row + j] : 0.0f);
 }
 
-static void compute(tile *t, int rows, int columns) {
+static void compute(const tile *t, int rows, int columns) {
     if (columns == TILE_COLUMNS || columns == TILE_HALF) tile_compute(t, rows, columns);
     else compute_narrow(t, rows, columns);
 }
 
-/* Of tile u, that has a's distances and taps .. of the kernel: rows of one panel of y [.., columns]. */
-static void panel_tile(const f32_weights *w, tile *u, int rows, int64_t panel, float *y) {
+/* Rows of one panel of y [.., columns]; of the tile, what of a is read, by which taps. */
+static void panel_tile(const f32_weights *w, const tile *of, int rows, int64_t panel, float *y, int64_t y_row) {
     int64_t first = panel * TILE_COLUMNS;
+    tile u = *of;
     int columns = (int) least(w->columns - first, TILE_COLUMNS);
     float bias[TILE_COLUMNS] __attribute__((aligned(64)));
-    u->step = 1;
-    u->steps = w->steps;
-    u->b = w->panels + (panel * w->taps + u->first_tap) * w->steps * TILE_COLUMNS;
-    u->b_step = TILE_COLUMNS;
-    u->c = y + first;
-    u->c_row = w->columns;
+    u.step = 1;
+    u.steps = w->steps;
+    u.b = w->panels + (panel * w->taps + u.first_tap) * w->steps * TILE_COLUMNS;
+    u.b_step = TILE_COLUMNS;
+    u.c = y + first;
+    u.c_row = y_row;
     if (w->bias) {
-        u->bias = w->bias + first;
-        if (columns < TILE_COLUMNS) u->bias = memcpy(bias, u->bias, (size_t) columns * sizeof(float));
+        u.bias = w->bias + first;
+        if (columns < TILE_COLUMNS) u.bias = memcpy(bias, u.bias, (size_t) columns * sizeof(float));
     }
-    compute(u, rows, columns);
+    compute(&u, rows, columns);
 }
 
 void f32_rows(const f32_weights *w, const float *x, int64_t row, int64_t tap, int64_t rows, float *y, bool add) {
@@ -98,13 +99,14 @@ void f32_rows(const f32_weights *w, const float *x, int64_t row, int64_t tap, in
         for (int64_t i = 0; i < tiles; i++) {
             int64_t r = rows * i / tiles, next = rows * (i + 1) / tiles;
             tile u = {.a = x + r * row, .row = row, .tap = tap, .taps = w->taps, .add = add};
-            panel_tile(w, &u, (int) (next - r), panel, y + r * w->columns);
+            panel_tile(w, &u, (int) (next - r), panel, y + r * w->columns, w->columns);
         }
 }
 
 f32_weights f32_weights_of(const tensor *w, const tensor *bias) {
     int64_t taps = w->rank > 2 ? w->shape[2] : 1;
-    return (f32_weights){.panels = panels_of(w, w->shape[0], w->shape[1], (int) taps, PANELS_FORWARD),
+    return (f32_weights){.panels =
+                             panels_of(w, w->shape[0], w->shape[1], (int) taps, (panels_key){.order = PANELS_FORWARD}),
                          .bias = bias ? f32(bias) : NULL,
                          .taps = taps,
                          .steps = w->shape[1],
@@ -126,7 +128,7 @@ static void forward_tile(const walk *w, int64_t b, int64_t t, int n, int64_t pan
         u.row = steps;
         u.tap = n * steps;
     }
-    panel_tile(&w->by, &u, n, panel, w->y + (b * w->rows + t) * w->by.columns);
+    panel_tile(&w->by, &u, n, panel, w->y + (b * w->rows + t) * w->y_row, w->y_row);
 }
 
 /* A run of tiles of one item that shares a panel while that is in the cache. */
@@ -142,11 +144,13 @@ static void walk_forward(const walk *w) {
     int64_t block = BLOCK_BYTES / (int64_t) sizeof(float) / w->by.steps / TILE_ROWS * TILE_ROWS;
     if (block < BLOCK_ROWS_LEAST) block = BLOCK_ROWS_LEAST;
     int64_t panels = parts_of(w->by.columns, TILE_COLUMNS), blocks = parts_of(w->rows, block);
+    int64_t weights = w->by.columns * w->by.taps * w->by.steps;
+    int threads = w->batch * w->rows * weights > PARALLEL_PRODUCT ? threads_get() : 1;
+    /* Threads share out rows, which the operations before and after do too, unless the weights are the larger part. */
+    if (w->batch == 1 && w->rows * w->by.steps > weights) blocks = parts_of(blocks, threads) * threads;
     block =
         parts_of(parts_of(w->rows, blocks), TILE_ROWS) * TILE_ROWS; /* alike: a thread with a small rest would wait */
     blocks = parts_of(w->rows, block);
-    int64_t work = w->batch * w->rows * w->by.columns * w->by.taps * w->by.steps;
-    int threads = work > PARALLEL_PRODUCT ? threads_get() : 1;
     scope_begin();
     size_t edge = (size_t) (w->by.taps * TILE_ROWS * w->by.steps);
     float *edges = alloc((size_t) threads * edge * sizeof(float));
@@ -168,7 +172,7 @@ static void join_items(walk *w) {
 
 void conv_f32_forward(const conv1d_problem *c, const float *x, const tensor *w, const float *bias, float *y, bool add) {
     scope_begin();
-    walk f = {.by = {.panels = panels_of(w, c->out_c, c->in_c, c->kernel, PANELS_FORWARD),
+    walk f = {.by = {.panels = panels_of(w, c->out_c, c->in_c, c->kernel, (panels_key){.order = PANELS_FORWARD}),
                      .bias = c->bias ? bias : NULL,
                      .taps = c->kernel,
                      .steps = c->in_c,
@@ -181,6 +185,7 @@ void conv_f32_forward(const conv1d_problem *c, const float *x, const tensor *w, 
               .stride = c->stride,
               .dilation = c->dilation,
               .pad = c->pad_left,
+              .y_row = c->out_c,
               .add = add};
     join_items(&f);
     walk_forward(&f);
@@ -190,7 +195,7 @@ void conv_f32_forward(const conv1d_problem *c, const float *x, const tensor *w, 
 void conv_f32_backward_data(const conv1d_problem *c, const float *dy, const tensor *w, float *dx, bool add) {
     require(c->stride == 1);
     scope_begin();
-    walk f = {.by = {.panels = panels_of(w, c->out_c, c->in_c, c->kernel, PANELS_BACKWARD),
+    walk f = {.by = {.panels = panels_of(w, c->out_c, c->in_c, c->kernel, (panels_key){.order = PANELS_BACKWARD}),
                      .taps = c->kernel,
                      .steps = c->out_c,
                      .columns = c->in_c},
@@ -202,9 +207,51 @@ void conv_f32_backward_data(const conv1d_problem *c, const float *dy, const tens
               .stride = 1,
               .dilation = c->dilation,
               .pad = (c->kernel - 1) * c->dilation - c->pad_left,
+              .y_row = c->in_c,
               .add = add};
     join_items(&f);
     walk_forward(&f);
+    scope_end();
+}
+
+/* --- of repeated rows --- */
+
+/* n rows, `distance` from each other, become those just before them. */
+static void copy_rows_before(float *y, int64_t n, int64_t distance, int64_t C) {
+#pragma omp parallel for schedule(static) if (n * C > PARALLEL_MIN)
+    for (int64_t i = 0; i < n; i++) memcpy(y + i * distance, y + i * distance - C, (size_t) C * sizeof(float));
+}
+
+void conv_f32_repeated(const repeated_problem *c, const float *x, const tensor *w, const float *bias, float *y) {
+    scope_begin();
+    const int f = c->factor;
+    for (int phase = 0; phase < f; phase++) {
+        const panels_key key = {PANELS_REPEATED, f, c->dilation, phase};
+        /* Rows f q + phase of all that are wanted: q from `first` on. */
+        const int64_t first = parts_of(c->first - phase, f), rows = parts_of(c->end - phase, f) - first;
+        float *to = y + (f * first + phase - c->first) * c->out_c;
+        if (rows <= 0) continue;
+        if (f * first + phase > c->first && repeated_like_before(c->kernel, key)) {
+            copy_rows_before(to, rows, f * c->out_c, c->out_c);
+            continue;
+        }
+        const panels_reach reach = repeated_reach(c->kernel, key);
+        const walk v = {.by = {.panels = panels_of(w, c->out_c, c->in_c, c->kernel, key),
+                               .bias = bias,
+                               .taps = reach.taps,
+                               .steps = c->in_c,
+                               .columns = c->out_c},
+                        .x = x,
+                        .y = to,
+                        .batch = 1,
+                        .rows = rows,
+                        .in_rows = c->in_time,
+                        .stride = 1,
+                        .dilation = 1,
+                        .pad = -(first + reach.first),
+                        .y_row = f * c->out_c};
+        walk_forward(&v);
+    }
     scope_end();
 }
 
