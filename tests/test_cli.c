@@ -15,7 +15,7 @@ static char work[64];
 
 typedef struct {
     int code;
-    char out[20000], err[8000];
+    char out[65536], err[8000];
 } outcome;
 
 static void slurp(const char *name, char *text, size_t size) {

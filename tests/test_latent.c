@@ -35,9 +35,9 @@ static shape state(const model *m, int64_t samples, bool loop) {
 static float answer(int64_t position) { return 0.5f * sinf(0.3f * (float) position); }
 
 /* Says the answer for each place, whatever x is. */
-static estimate denoise(const model *m, const void *asked, const tensor *x, double sigma, const int64_t *at,
+static estimate denoise(const model *m, const void *asked, const tensor *x, double sigma, double to, const int64_t *at,
                         int64_t whole) {
-    (void) m, (void) asked;
+    (void) m, (void) asked, (void) to;
     if (!calls++) first_sigma = sigma;
     int64_t n = x->shape[1];
     widest = n > widest ? n : widest;

@@ -19,17 +19,17 @@ static shape state(const model *m, int64_t samples, bool loop) {
     return SHAPE(samples, CHANNELS);
 }
 
-/* Between the state and a course of its own, moved by the mean of the window. */
-static estimate denoise(const model *m, const void *asked, const tensor *x, double sigma, const int64_t *at,
+/* Between the state and a course of its own, moved by the mean of the window and by where the step ends. */
+static estimate denoise(const model *m, const void *asked, const tensor *x, double sigma, double to, const int64_t *at,
                         int64_t whole) {
     (void) m, (void) asked, (void) whole;
     const int64_t n = x->shape[1];
     tensor *y = tensor_new(F32, shape_of(x));
-    const float near = (float) (1 / (1 + sigma));
+    const float near = (float) (1 / (1 + sigma)), end = (float) (1 / (1 + to));
     float mean = 0;
     for (int64_t i = 0; i < n * CHANNELS; i++) mean += f32(x)[i] / (float) (n * CHANNELS);
     for (int64_t i = 0; i < n * CHANNELS; i++)
-        f32(y)[i] = 0.3f * near * (f32(x)[i] + mean) + 0.1f * sinf(0.02f * (float) at[i / CHANNELS]);
+        f32(y)[i] = 0.3f * near * (f32(x)[i] + mean) + (0.1f + 0.1f * end) * sinf(0.02f * (float) at[i / CHANNELS]);
     return (estimate){y, NULL};
 }
 

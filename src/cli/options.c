@@ -96,6 +96,8 @@ const option OPTION_TABLE[OPTS] = {
     [OPT_RECIPE] = {"recipe", 0, KIND_PATH, "FILE", NULL, 0, 0, NULL, "what to train and how (JSON)", NULL},
     [OPT_DATA] = {"data", 0, KIND_PATH, "PATH", NULL, 0, 0, NULL,
                   "folder of recordings (sub-folders are classes), or a .tsv or .jsonl manifest", NULL},
+    [OPT_FROM] = {"from", 0, KIND_PATH, "MODEL", NULL, 0, 0, NULL,
+                  "the trained model to start from, or 'default': the one that comes with hiss", NULL},
     [OPT_MINUTES] = {"minutes", 0, KIND_NUMBER, "MINUTES", "min", 0.001, 1e6, NULL,
                      "stop, saved, after this long; default: the recipe's", NULL},
     [OPT_RESUME] = {"resume", 0, KIND_FLAG, NULL, NULL, 0, 0, NULL, "go on from the checkpoint in the output folder",

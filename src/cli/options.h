@@ -45,6 +45,7 @@ typedef enum {
     OPT_TENSORS,
     OPT_RECIPE,
     OPT_DATA,
+    OPT_FROM,
     OPT_MINUTES,
     OPT_RESUME,
     OPT_BITS,

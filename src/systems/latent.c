@@ -17,10 +17,13 @@ typedef struct {
     const float *keep;   /* [positions]: 1 kept, 0 made */
     bool circular;
     uint64_t turn; /* calls so far: where a loop is cut open */
+    const sampler *kind;
+    levels levels;
+    double to; /* sigma at which the step ends */
     noise_source noise;
     int64_t before, all; /* steps, for the progress */
     const sound_request *request;
-    int64_t samples, steps;
+    int64_t samples;
 } walk_context;
 
 /* --- the network over all positions --- */
@@ -37,7 +40,7 @@ static void add_window(walk_context *w, const tensor *x, double sigma, const int
     int64_t N = x->shape[1], C = x->shape[2];
     scope_begin();
     const tensor *part = tensor_wrap(F32, SHAPE(1, n, C), f32(x) + first * C);
-    const estimate e = w->row->denoise(w->m, w->asked, part, sigma, at + first, N);
+    const estimate e = w->row->denoise(w->m, w->asked, part, sigma, w->to, at + first, N);
     const tensor *parts[] = {e.clean, e.noise}, *to[] = {sums.clean, sums.noise};
     for (int64_t i = 0; i < n; i++) {
         float weight = window_weight(i, n, w->row->overlap, first == 0, first + n == N);
@@ -142,6 +145,12 @@ levels latent_levels(const model *m, const sound_request *r) {
     return part ? from_strength(l, r->strength) : l;
 }
 
+double latent_step_end(const sampler *kind, const levels *l, int64_t step) {
+    if (kind->distilled) return 0;
+    if (step >= l->steps) return l->sigmas[l->steps];
+    return l->sigmas[strcmp(kind->name, "euler") != 0 ? step : step + 1];
+}
+
 /* --- what samplers ask --- */
 
 static void draw_next(void *context, double from, double to, float *z, int64_t n) {
@@ -150,11 +159,12 @@ static void draw_next(void *context, double from, double to, float *z, int64_t n
     w->noise.draw(w->noise.context, z, n);
 }
 
-/* The state in the network's own scale as sound. */
-static void tell_state(void *context, int64_t step, double sigma, const tensor *x) {
-    const walk_context *w = context;
+/* Notes where the step ends; the state in the network's own scale as sound. */
+static void begin_step(void *context, int64_t step, double sigma, const tensor *x) {
+    walk_context *w = context;
     const sound_request *r = w->request;
-    if (!request_watches(r, step, w->steps)) return;
+    w->to = latent_step_end(w->kind, &w->levels, step);
+    if (!request_watches(r, step, w->levels.steps)) return;
     scope_begin();
     tensor *z = tensor_to_f32(x);
     for (int64_t k = 0, n = count(z); k < n; k++) f32(z)[k] *= (float) mixing_at(w->row->process, sigma).a;
@@ -253,13 +263,14 @@ audio *latent_sound(const model *m, const sound_request *r, const void *asked, i
     walk_context w = {.m = m,
                       .row = row,
                       .asked = asked,
+                      .kind = sampler_find(latent_sampler(m, r)),
+                      .levels = l,
                       .circular = r->loop,
                       .noise = sound_noise(r, i),
                       .before = i * l.steps,
                       .all = r->count * l.steps,
                       .request = r,
-                      .samples = samples,
-                      .steps = l.steps};
+                      .samples = samples};
     tensor *x = tensor_new(F32, SHAPE(1, s.dims[0], s.dims[1]));
     w.noise.draw(w.noise.context, f32(x), count(x)); /* before any other */
     const tensor *clean = init ? row->encode(m, init, s.dims[0], w.noise) : NULL;
@@ -268,17 +279,16 @@ audio *latent_sound(const model *m, const sound_request *r, const void *asked, i
         w.keep = kept_positions(m, r, s.dims[0]);
     }
     set_first_state(x, l.sigmas[0], clean);
-    const sampler *kind = sampler_find(latent_sampler(m, r));
     sampling run = {.denoise = {clean_at, &w},
                     .sigmas = l.sigmas,
                     .steps = l.steps,
                     .noise = {draw_next, &w},
                     .options.eta = r->eta,
-                    .watch = tell_state,
+                    .watch = begin_step,
                     .watcher = &w,
                     .progress = tell_progress,
                     .asked = &w};
-    sampler_run(kind, &run, x);
+    sampler_run(w.kind, &run, x);
     check_finite(m, x);
     audio *a = row->decode(m, asked, x, samples, r->seed + (uint64_t) i, r->loop);
     if (init && r->remakes) put_kept_back(m, r, init, a);

@@ -6,6 +6,7 @@
 #ifndef HISS_SYSTEMS_LATENT_H
 #define HISS_SYSTEMS_LATENT_H
 
+#include "diffusion/sampler.h"
 #include "diffusion/schedule.h"
 #include "signal/resynthesis.h"
 #include "systems/sample.h"
@@ -23,9 +24,10 @@ struct latent_row {
     void *(*prepare)(const model *m, const sound_request *r, int64_t samples);
     /* [positions, channels] for so many samples. */
     shape (*state)(const model *m, int64_t samples, bool loop);
-    /* x [1, n, channels] -> what is believed of it, the noise too where sigma is 0; row i is position at[i] of `whole`
+    /* x [1, n, channels] -> what is believed of it, the noise too where sigma is 0, for a step to the level `to` (few-step
+     * networks ask where it ends; it is sigma where the sampler's step is not a straight one); row i is position at[i] of `whole`
      * positions. */
-    estimate (*denoise)(const model *m, const void *asked, const tensor *x, double sigma, const int64_t *at,
+    estimate (*denoise)(const model *m, const void *asked, const tensor *x, double sigma, double to, const int64_t *at,
                         int64_t whole);
     /* A sound at m->rate as a clean state of so many positions; silence follows it. noise: where an autoencoder draws from. */
     tensor *(*encode)(const model *m, const audio *sound, int64_t positions, noise_source noise);
@@ -43,6 +45,9 @@ struct latent_row {
 /* How a request walks: its sampler, its levels of noise. */
 const char *latent_sampler(const model *m, const sound_request *r);
 levels latent_levels(const model *m, const sound_request *r);
+/* Sigma at which step `step` ends that the network is asked for: Euler's goes straight to the next level, samplers of distilled
+ * networks jump to the clean state; others put their steps together of slopes, at the level where they are asked. */
+double latent_step_end(const sampler *kind, const levels *l, int64_t step);
 /* Weight of row i of a window of n, rising where a window before it ends, falling where one follows. */
 float window_weight(int64_t i, int64_t n, int64_t overlap, bool first, bool last);
 

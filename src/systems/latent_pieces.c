@@ -23,6 +23,7 @@ typedef struct {
     const model *m;
     const struct latent_row *row;
     const void *asked;
+    const sampler *kind;
     levels levels;
     stage *stages; /* [levels.steps + 1] */
     int64_t N, C, n, step, windows;
@@ -105,7 +106,8 @@ static void add_window(pieces *p, int64_t level, int64_t first) {
     int64_t *at = NEW_ARRAY(int64_t, n);
     for (int64_t i = 0; i < n; i++) at[i] = first + i;
     const tensor *x = tensor_wrap(F32, SHAPE(1, n, C), row_at(p, from, first));
-    const tensor *clean = p->row->denoise(p->m, p->asked, x, p->levels.sigmas[level], at, p->N).clean;
+    const double end = latent_step_end(p->kind, &p->levels, level);
+    const tensor *clean = p->row->denoise(p->m, p->asked, x, p->levels.sigmas[level], end, at, p->N).clean;
     float *sum = row_at(p, to, first);
     for (int64_t i = 0; i < n; i++) {
         const float weight = window_weight(i, n, p->row->overlap, first == 0, first + n == p->N);
@@ -170,7 +172,8 @@ static pieces pieces_of(const model *m, const sound_request *r, const void *aske
     p.step = p.n - row->overlap;
     p.windows = p.N > p.n ? (p.N - p.n + p.step - 1) / p.step + 1 : 1;
     p.key = sound_key(r->seed + (uint64_t) i);
-    p.fresh = !strcmp(latent_sampler(m, r), "ping-pong");
+    p.kind = sampler_find(latent_sampler(m, r));
+    p.fresh = !strcmp(p.kind->name, "ping-pong");
     p.before = i * p.windows * p.levels.steps;
     p.all = r->count * p.windows * p.levels.steps;
     p.stages = NEW_ARRAY(stage, p.levels.steps + 1);

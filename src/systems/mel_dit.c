@@ -33,6 +33,7 @@ typedef struct {
     int count;
     const tensor *coarse; /* [1, N, M / 8 + 1] of all positions, or NULL */
     float seconds;
+    float inside; /* guidance that a few-step network is told; 1: none */
     const model *vocoder;
 } asked_for;
 
@@ -187,6 +188,7 @@ static void give(branch *b, const branch *all, int handle) {
 /* Classifier-free guidance (Ho and Salimans 2022) with a weight for each handle: handles of one weight are added together, the
  * weakest first, and each addition counts times its weight. `nothing` is what all additions start from. */
 static void branch_out(asked_for *a, const sound_request *r, const branch *nothing, const branch *all) {
+    a->inside = 1;
     pull pulls[REQUEST_HANDLES];
     int n = pulls_of(r, pulls);
     branch b = *nothing;
@@ -200,6 +202,25 @@ static void branch_out(asked_for *a, const sound_request *r, const branch *nothi
     }
     b.share = before;
     if (b.share != 0 || !a->count) a->branches[a->count++] = b;
+}
+
+/* A few-step network has guidance inside: one branch where all handles pull alike and nothing is asked away; else branches are
+ * mixed as of any network. */
+static bool guided_inside(asked_for *a, const model *m, const sound_request *r, const branch *all) {
+    const mel_dit_config *c = mel_dit_sizes(m->network);
+    pull pulls[REQUEST_HANDLES];
+    int n = pulls_of(r, pulls);
+    if (!c->few_steps || r->negative || !n || pulls[0].guidance != pulls[n - 1].guidance) return false;
+    double g = pulls[0].guidance, held = fmin(g, c->guidance_high);
+    if (g < c->guidance_low) return false;
+    if (g > held)
+        warn("%s was taught guidance from %g to %g: %g is taken in place of %g", m->path, c->guidance_low,
+             c->guidance_high, held, g);
+    a->branches[a->count++] = *all;
+    a->branches[0].coarse = r->mel != NULL;
+    a->branches[0].share = 1;
+    a->inside = (float) held;
+    return true;
 }
 
 /* --- the row --- */
@@ -256,7 +277,7 @@ static void *prepare(const model *m, const sound_request *r, int64_t samples) {
     if (positions > LONGEST) a->seconds = (float) ((double) LONGEST * (double) m->hop / m->rate);
     if (r->mel) a->coarse = coarse_of(m, r, positions);
     if (r->reference) all.style = style_of(m, r->reference);
-    branch_out(a, r, &nothing, &all);
+    if (!guided_inside(a, m, r, &all)) branch_out(a, r, &nothing, &all);
     a->vocoder = open_vocoder(m, r);
     return a;
 }
@@ -291,22 +312,31 @@ static const tensor *stack_coarse(const asked_for *a, const int64_t *at, int64_t
     return y;
 }
 
-static estimate denoise(const model *m, const void *asked, const tensor *x, double sigma, const int64_t *at,
+static estimate denoise(const model *m, const void *asked, const tensor *x, double sigma, double to, const int64_t *at,
                         int64_t whole) {
     const asked_for *a = asked;
     int64_t n = x->shape[1], P = x->shape[2], B = a->count;
     (void) whole;
-    float level = (float) (1 / (1 + sigma)), t[MOST_BRANCHES], seconds[MOST_BRANCHES];
+    float level = (float) (1 / (1 + sigma)), t[MOST_BRANCHES], seconds[MOST_BRANCHES], jump[MOST_BRANCHES],
+          inside[MOST_BRANCHES];
     int32_t classes[MOST_BRANCHES];
     scope_begin();
     tensor *z = tensor_new(F32, SHAPE(B, n, P));
     for (int64_t b = 0; b < B; b++) {
         t[b] = level;
         seconds[b] = a->seconds;
+        jump[b] = (float) (1 / (1 + to)) - level;
+        inside[b] = a->inside;
         classes[b] = a->branches[b].class;
         for (int64_t i = 0; i < n * P; i++) f32(z)[b * n * P + i] = level * f32(x)[i];
     }
-    mel_dit_condition c = {seconds, classes, stack(a, text_of), stack_coarse(a, at, n), stack(a, style_row)};
+    mel_dit_condition c = {.seconds = seconds,
+                           .classes = classes,
+                           .text = stack(a, text_of),
+                           .coarse = stack_coarse(a, at, n),
+                           .style = stack(a, style_row),
+                           .jump = jump,
+                           .guidance = inside};
     const float *w = f32(mel_dit_forward(m->network, z, t, &c));
     tensor *clean = tensor_zero(F32, SHAPE(1, n, P));
     for (int64_t b = 0; b < B; b++)

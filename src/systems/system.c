@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "diffusion/sampler.h"
 #include "systems/latent.h"
 #include "systems/rows.h"
 #include "systems/window.h"
@@ -72,6 +73,32 @@ const system_row *system_find(config settings, const store *s) {
     return NULL;
 }
 
+sampling_defaults sampling_read(config c) {
+    static const char *const keys[] = {"sampler", "steps", "guidance", NULL};
+    sampling_defaults d = {0};
+    if (!config_has(c, "sampling")) return d;
+    c = config_get(c, "sampling");
+    config_only(c, keys);
+    d.sampler = config_string(c, "sampler", NULL);
+    d.steps = config_int(c, "steps", 0, 0, 100000);
+    d.guidance = config_number(c, "guidance", 0, 0, 100);
+    if (d.sampler && !sampler_find(d.sampler))
+        fail(HISS_ERROR_FORMAT, "%s: sampler: there is no '%s'", c.where, d.sampler);
+    return d;
+}
+
+/* What the model says of its own sounds. */
+static void use_sampling(model *m) {
+    const sampling_defaults own = sampling_read(m->settings);
+    if (own.sampler) m->sampler = own.sampler;
+    if (!m->latent || (!own.steps && !(own.guidance > 0))) return;
+    struct latent_row *row = NEW(struct latent_row);
+    *row = *m->latent;
+    if (own.steps) row->steps = own.steps;
+    if (own.guidance > 0) row->guidance = own.guidance;
+    m->latent = row;
+}
+
 static void read_classes(model *m) {
     if (!config_has(m->settings, "classes")) return;
     config list = config_get(m->settings, "classes");
@@ -119,6 +146,7 @@ model *model_from(const char *path, const store *s, config settings) {
     m->sampler = m->system->sampler;
     binder *b = binder_load(s);
     m->system->open(m, s, b);
+    use_sampling(m);
     m->parameters = binder_finish(b, true);
     m->window = WINDOW_SAMPLES;
     m->front = m->mels ? config_string(m->settings, "front", m->system->front) : NULL;

@@ -2,6 +2,7 @@
  *
  * A model is a folder of hiss's own (config.json and weights.safetensors) or a published file (lmnt's .pt, or safetensors of
  * its tensors). config.json is one flat object: "system", "sample_rate", "hop_samples", "audio_len", "classes" (names),
+ * "sampling" (how sounds of a latent system are made where nothing else is asked: sampler, steps, guidance),
  * "noise_schedule" (betas of training), "inference_noise_schedule", "front" (a row of the mel front ends) and the network's own
  * keys (see its *_config_read).
  *
@@ -37,6 +38,15 @@ typedef struct {
 
 /* NULL-terminated. */
 extern const system_row *const SYSTEMS[];
+
+/* How a model's sounds are made where a request says nothing: config.json's "sampling". */
+typedef struct {
+    const char *sampler; /* NULL: the system's */
+    int64_t steps;       /* 0: the system's */
+    double guidance;     /* 0: the system's */
+} sampling_defaults;
+/* The object "sampling" of a configuration or a recipe; fails on a sampler that there is not. */
+sampling_defaults sampling_read(config c);
 
 struct model {
     const system_row *system;
