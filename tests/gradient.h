@@ -83,7 +83,6 @@ static inline void expect_same(const char *name, const char *what, const float *
 static inline void check_on_device(const operation *o) {
     device_open("auto");
     if (!device_opened()) return;
-    precision_set(PRECISION_F32);
     tensor *in[MOST_INPUTS], *there[MOST_INPUTS];
     const float *expected[MOST_INPUTS], *got[MOST_INPUTS];
     scope_begin();
@@ -96,10 +95,10 @@ static inline void check_on_device(const operation *o) {
         expect_same(o->name, format("the gradient of input %d", i), got[i], expected[i], count(in[i]));
     scope_end();
     scope_end();
-    precision_set(PRECISION_AUTO);
 }
 
 static inline void check_operation(const operation *o) {
+    precision_set(PRECISION_F32); /* differences are finer than bf16 */
     check_on_device(o);
     scope_begin();
     tensor *in[MOST_INPUTS] = {0};
@@ -124,6 +123,7 @@ static inline void check_operation(const operation *o) {
         }
     }
     scope_end();
+    precision_set(PRECISION_AUTO);
 }
 
 #endif

@@ -15,7 +15,7 @@ static char work[64];
 
 typedef struct {
     int code;
-    char out[20000], err[8000];
+    char out[65536], err[8000];
 } outcome;
 
 static void slurp(const char *name, char *text, size_t size) {
@@ -159,6 +159,12 @@ static void test_usage_errors(void **state) {
     expect("generate --model $M/classes -o x/ --inpaint 1-2", 2, "--init");
     expect("generate --model $M/classes -o x/ --init tone.wav --inpaint 2-1", 2, "FROM-TO");
     expect("generate --model $M/classes -o x/ --bars 2", 2, "--bpm");
+    expect("generate --model $M/classes -o x/ --amount 0.3", 2, "--vary");
+    expect("generate --model $M/classes -o x/ --vary tone.wav --init tone.wav", 2, "one of them");
+    expect("generate --model $M/classes -o x/ --vary tone.wav", 2, "cannot be asked for a");
+    expect("generate --model $M/classes -o x/ --vocoder $M/vocoder", 2, "cannot be asked for another vocoder");
+    expect("generate --model $M/classes -o x/ --quality best", 2, "--steps");
+    expect("generate --model $M/classes -o x/ --quality good", 2, "usual, fast, best");
     expect("generate --model $M/classes -o x/ --bars 2 --bpm 90 -s 1", 2, "one of them");
     expect("generate --tensors", 2, "takes no --tensors");
     expect("generate --model $M/diffwave -o x/ --class snare", 2, "knows no classes");
@@ -192,12 +198,12 @@ static const char *const SAMPLER_NAMES[] = {
 static void test_seeds(void **state) {
     (void) state;
     expect("generate -q --model $M/classes --class snare -n 3 --seed 5 --seconds 0.1 -o many/", 0,
-           "many/snare-001.wav");
+           "many/snare-seed-006.wav");
     expect("generate -q --model $M/classes --class SNARE --seed 6 --seconds 0.1 -o one.wav", 0, "one.wav");
-    same_files("many/snare-001.wav", "one.wav", true);
+    same_files("many/snare-seed-006.wav", "one.wav", true);
     expect("generate -q --model $M/classes --class 1 --seed 6 --seconds 0.1 --threads 1 -o thread.wav", 0, NULL);
     same_files("thread.wav", "one.wav", true);
-    same_files("many/snare-000.wav", "one.wav", false);
+    same_files("many/snare-seed-005.wav", "one.wav", false);
     expect("generate -q --model $M/classes --class kick --seed 6 --seconds 0.1 -o kick.wav", 0, NULL);
     same_files("kick.wav", "one.wav", false);
     expect("generate -q --model $M/classes --class 1 --seed 6 --seconds 0.1 --guidance 3 -o guided.wav", 0, NULL);
@@ -205,7 +211,7 @@ static void test_seeds(void **state) {
     expect("generate -q --model $M/classes --class 1 --seed 6 --seed-like torch --seconds 0.1 -o torch.wav", 0, NULL);
     same_files("torch.wav", "one.wav", false);
     expect("generate -q --model $M/classes --class 1 -n 2 --seed 5 --seed-like torch --seconds 0.1 -o torch/", 0, NULL);
-    same_files("torch/snare-001.wav", "torch.wav", true);
+    same_files("torch/snare-seed-006.wav", "torch.wav", true);
     for (const char *const *name = SAMPLER_NAMES; *name; name++) {
         char words[200];
         snprintf(words, sizeof words, "generate -q --model $M/diffwave --seconds 0.02 --steps 5 --sampler %s -o s.wav",
@@ -213,6 +219,9 @@ static void test_seeds(void **state) {
         expect(words, 0, NULL);
     }
     expect("generate -q --model $M/diffwave --seed 1 --seconds 0.3 --sampler ddim --steps 4 -p -o d.flac", 0, "d.png");
+    expect("generate -q --model $M/diffwave --seconds 0.1 --steps 20 --sampler ddim --steps-picture -o s.wav", 0,
+           "s-steps.png");
+    expect("generate -q --model $M/diffwave --seconds 0.1 -n 2 --seed 9 -o t.wav", 0, "t-seed-010.wav");
     assert_true(is_there("d.flac") && is_there("d.png"));
 }
 

@@ -35,20 +35,20 @@ static shape state(const model *m, int64_t samples, bool loop) {
 static float answer(int64_t position) { return 0.5f * sinf(0.3f * (float) position); }
 
 /* Says the answer for each place, whatever x is. */
-static tensor *denoise(const model *m, const void *asked, const tensor *x, double sigma, const int64_t *at,
-                       int64_t whole) {
-    (void) m, (void) asked;
+static estimate denoise(const model *m, const void *asked, const tensor *x, double sigma, double to, const int64_t *at,
+                        int64_t whole) {
+    (void) m, (void) asked, (void) to;
     if (!calls++) first_sigma = sigma;
     int64_t n = x->shape[1];
     widest = n > widest ? n : widest;
     assert_int_equal(whole, LENGTH);
     tensor *y = tensor_new(F32, shape_of(x));
     for (int64_t i = 0; i < n * CHANNELS; i++) f32(y)[i] = answer(at[i / CHANNELS]);
-    return y;
+    return (estimate){y, NULL};
 }
 
-static tensor *encode(const model *m, const audio *sound, int64_t positions) {
-    (void) m;
+static tensor *encode(const model *m, const audio *sound, int64_t positions, noise_source noise) {
+    (void) m, (void) noise;
     tensor *y = tensor_zero(F32, SHAPE(1, positions, CHANNELS));
     for (int64_t i = 0; i < positions && i < sound->frames; i++)
         for (int c = 0; c < CHANNELS; c++) f32(y)[i * CHANNELS + c] = sound->samples[i];
@@ -68,6 +68,8 @@ static const struct latent_row LATENT = {.window = WINDOW,
                                          .guidance = 2,
                                          .least = 0.02,
                                          .most = 1000,
+                                         .process = PROCESS_STRAIGHT,
+                                         .peak = 0.95f,
                                          .prepare = prepare,
                                          .state = state,
                                          .denoise = denoise,
@@ -75,7 +77,8 @@ static const struct latent_row LATENT = {.window = WINDOW,
                                          .decode = decode};
 static const system_row SYSTEM = {.name = "known", .sampler = "euler", .latent = &LATENT};
 /* A thousand samples a second, so that nothing is resampled. */
-static const model MODEL = {.system = &SYSTEM, .path = "known", .rate = 1000, .hop = 1};
+static const model MODEL = {
+    .system = &SYSTEM, .latent = &LATENT, .sampler = "euler", .channels = 1, .path = "known", .rate = 1000, .hop = 1};
 
 static float made[LENGTH];
 static void take(void *context, int64_t i, const audio *sound) {

@@ -12,6 +12,12 @@ static tensor *call_conv_stride(tensor **in) {
     return conv1d(in[0], in[1], NULL, (conv1d_options){.stride = 3, .pad_left = 1, .pad_right = 1});
 }
 static tensor *call_conv_same(tensor **in) { return conv1d_same(in[0], in[1], in[2], 4, F32); }
+static tensor *call_conv_repeated(tensor **in) {
+    return conv1d_repeated(in[0], in[1], in[2], (repeated_options){.factor = 3, .dilation = 1});
+}
+static tensor *call_conv_repeated_wide(tensor **in) {
+    return conv1d_repeated(in[0], in[1], NULL, (repeated_options){.factor = 2, .dilation = 5});
+}
 static tensor *call_linear(tensor **in) { return linear(in[0], in[1], in[2]); }
 static tensor *call_scale(tensor **in) { return scale(in[0], 1.7f, F32); }
 static tensor *call_leaky(tensor **in) { return leaky_relu(in[0], 0.2f, F32); }
@@ -49,6 +55,8 @@ static const operation operations[] = {
     {"conv1d dilated", {{3, {2, 17, 5}}, {3, {7, 5, 3}}, {1, {7}}}, 3, call_conv},
     {"conv1d strided", {{3, {2, 16, 3}}, {3, {4, 3, 5}}}, 2, call_conv_stride},
     {"conv1d same", {{3, {1, 29, 6}}, {3, {4, 6, 3}}, {1, {4}}}, 3, call_conv_same},
+    {"conv1d repeated", {{3, {2, 9, 6}}, {3, {4, 6, 3}}, {1, {4}}}, 3, call_conv_repeated},
+    {"conv1d repeated, dilated", {{3, {1, 7, 3}}, {3, {5, 3, 5}}}, 2, call_conv_repeated_wide},
     {"linear", {{2, {3, 5}}, {2, {4, 5}}, {1, {4}}}, 3, call_linear},
     {"scale", {{2, {3, 5}}}, 1, call_scale},
     {"leaky_relu", {{2, {3, 5}}}, 1, call_leaky},

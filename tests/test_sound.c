@@ -12,6 +12,7 @@
 #include "models/mel_dit.h"
 #include "signal/audio.h"
 #include "store/store.h"
+#include "systems/latent.h"
 #include "tensor/eigen.h"
 #include "tensor/ops.h"
 #include "train/canvas.h"
@@ -94,9 +95,11 @@ typedef struct {
 } problem;
 
 /* A network with no zeros in it. */
-static problem make_problem(void) {
+static problem make_problem(bool few_steps) {
     binder *b = binder_new((random_key){4, 0});
-    problem q = {.net = mel_dit_bind(&TINY, b)};
+    mel_dit_config sizes = TINY;
+    sizes.few_steps = few_steps;
+    problem q = {.net = mel_dit_bind(&sizes, b)};
     q.p = binder_finish(b, true);
     for (size_t i = 0; i < q.p->count; i++) {
         const tensor *more = draw(shape_of(q.p->items[i]->value), 50 + i);
@@ -109,9 +112,13 @@ static problem make_problem(void) {
     q.z = draw(SHAPE(3, 5, 7), 11);
     q.target = draw(SHAPE(3, 5, 7), 12);
     q.weight = tensor_from((float[]){1, 3, 0.5f}, SHAPE(3));
-    q.c = (mel_dit_condition){seconds, classes, handle_rows(draw(SHAPE(3, 5), 13), 2, given),
-                              handle_rows(draw(SHAPE(3, 5, 2), 14), 1, coarse),
-                              handle_rows(draw(SHAPE(3, 32), 15), 1, style)};
+    q.c = (mel_dit_condition){.seconds = seconds,
+                              .classes = classes,
+                              .text = handle_rows(draw(SHAPE(3, 5), 13), 2, given),
+                              .coarse = handle_rows(draw(SHAPE(3, 5, 2), 14), 1, coarse),
+                              .style = handle_rows(draw(SHAPE(3, 32), 15), 1, style)};
+    static const float jump[3] = {0.25f, 0.5f, 0.1f}, guidance[3] = {1, 3, 2};
+    if (few_steps) q.c.jump = jump, q.c.guidance = guidance;
     return q;
 }
 
@@ -136,11 +143,10 @@ static double sum_squares_of(const problem *q) { /* the loss in double */
 }
 
 /* Every parameter, along a random direction. */
-static void test_derivative(void **state) {
-    (void) state;
+static void check_derivative(bool few_steps) {
     scope_begin();
     precision_set(PRECISION_F32);
-    problem q = make_problem();
+    problem q = make_problem(few_steps);
     params_zero_grad(q.p);
     scope_begin();
     tape_begin();
@@ -173,6 +179,12 @@ static void test_derivative(void **state) {
     scope_end();
 }
 
+static void test_derivative(void **state) {
+    (void) state;
+    check_derivative(false);
+    check_derivative(true);
+}
+
 static double difference(const tensor *a, const tensor *b, int64_t item) {
     double most = 0;
     for (int64_t i = item * count(a) / 3; i < (item + 1) * count(a) / 3; i++)
@@ -184,7 +196,7 @@ static double difference(const tensor *a, const tensor *b, int64_t item) {
 static void test_handles(void **state) {
     (void) state;
     scope_begin();
-    problem q = make_problem();
+    problem q = make_problem(false);
     const tensor *all = mel_dit_forward(q.net, q.z, LEVELS, &q.c);
     mel_dit_condition c = q.c;
     c.text = NULL;
@@ -211,7 +223,7 @@ static void test_handles(void **state) {
 
 /* --- training --- */
 
-enum { SOUNDS = 8 };
+enum { SOUNDS = 8, RUNS = 7 };
 
 /* Tones and noises with captions, their list, and a file of made-up vectors for all texts. */
 static void write_data(void) {
@@ -236,9 +248,10 @@ static void write_data(void) {
     file_write(under_root("list.tsv"), list, strlen(list));
     tensor *vectors = draw(SHAPE(n, 5), 70);
     named_tensor items[2] = {{"texts", tensor_wrap(U8, SHAPE((int64_t) strlen(texts)), texts)}, {"vectors", vectors}};
-    for (int i = 0; i < 3; i++) {
-        folder_make(under_root(format("run-%d", i)));
-        safetensors_write(under_root(format("run-%d/captions.safetensors", i)), items, 2, NULL);
+    for (int i = 0; i < RUNS; i++) {
+        const char *folder = i ? under_root(format("run-%d", i - 1)) : under_root("teacher");
+        folder_make(folder);
+        safetensors_write(path_join(folder, "captions.safetensors"), items, 2, NULL);
     }
 }
 
@@ -290,6 +303,101 @@ static void test_training(void **state) {
     scope_end();
 }
 
+/* --- few steps --- */
+
+static const char FEW_STEPS[] =
+    "{\"system\": \"mel-dit\","
+    " \"distil\": {\"guidance\": [1, 3]}, \"sampling\": {\"sampler\": \"euler\", \"steps\": 2, \"guidance\": 2},"
+    " \"data\": {\"sample_rate\": 44100, \"frames\": 64, \"cache_mib\": 64},"
+    " \"canvas\": {\"frames\": [32, 64]},"
+    " \"training\": {\"batch\": 3, \"steps\": 120, \"precision\": \"f32\", \"seed\": 5},"
+    " \"optimizer\": {\"kind\": \"adamw\", \"learning_rate\": 0.003, \"max_gradient\": 1},"
+    " \"average\": {\"decay\": 0.95},"
+    " \"every\": {\"log\": 50, \"held_out\": 100, \"sounds\": 0, \"checkpoint\": 1000}}";
+
+static void distil(const char *out, int64_t steps, bool resume) {
+    train_options o = {.recipe = under_root("few.json"),
+                       .from = under_root("teacher"),
+                       .distil = true,
+                       .data = under_root("list.tsv"),
+                       .out = under_root(out),
+                       .steps = steps,
+                       .resume = resume,
+                       .watch = watch};
+    train_run(&o);
+}
+
+/* Where a walk of even steps ends, from noise, asked for a class with guidance 2. */
+static const tensor *end_of(const model *m, int64_t steps) {
+    enum { B = 8, N = 8, P = 24 };
+    const mel_dit *net = m->network;
+    bool inside = mel_dit_sizes(net)->few_steps;
+    float t[B], jump[B], guidance[B], seconds[B];
+    int32_t classes[B], none[B];
+    tensor *z = draw(SHAPE(B, N, P), 90);
+    for (int64_t k = 0; k < steps; k++) {
+        for (int b = 0; b < B; b++) {
+            t[b] = (float) k / (float) steps, jump[b] = 1 / (float) steps;
+            guidance[b] = 2, seconds[b] = 0.5f, classes[b] = b % 2, none[b] = -1;
+        }
+        mel_dit_condition c = {.seconds = seconds, .classes = classes, .jump = jump, .guidance = guidance};
+        const float *w = f32(mel_dit_forward(net, z, t, &c));
+        c.classes = none;
+        const float *u = f32(mel_dit_forward(net, z, t, &c));
+        for (int64_t i = 0; i < B * N * P; i++) {
+            float aim = inside ? w[i] : u[i] + 2 * (w[i] - u[i]);
+            f32(z)[i] += (aim - f32(z)[i]) * jump[0] / (1 - t[0]);
+        }
+    }
+    return z;
+}
+
+static double distance_between(const tensor *a, const tensor *b) {
+    double sum = 0;
+    for (int64_t i = 0; i < count(a); i++) sum += pow((double) f32(a)[i] - f32(b)[i], 2) / (double) count(a);
+    return sum;
+}
+
+/* In one and two steps the student ends nearer to where the teacher's many lead than the teacher itself does. */
+static void test_few_steps(void **state) {
+    (void) state;
+    scope_begin();
+    file_write(under_root("few.json"), FEW_STEPS, strlen(FEW_STEPS));
+    train("teacher", 400, false);
+    distil("run-3", 0, false);
+    const model *teacher = model_open(under_root("teacher")), *student = model_open(under_root("run-3"));
+    assert_int_equal(student->latent->steps, 2);
+    assert_string_equal(student->classes[1], "tone");
+    const tensor *end = end_of(teacher, 16);
+    for (int64_t steps = 1; steps <= 2; steps++)
+        assert_true(distance_between(end_of(student, steps), end) <
+                    0.8 * distance_between(end_of(teacher, steps), end));
+    scope_end();
+}
+
+/* Stopped and gone on with: the same weights; a few-step network teaches and learns no more. */
+static void distil_again(void *unused) {
+    (void) unused;
+    train_options o = {.recipe = under_root("few.json"), .from = under_root("run-3"), .distil = true, .out = root};
+    train_run(&o);
+}
+
+static void test_distilling_goes_on(void **state) {
+    (void) state;
+    scope_begin();
+    distil("run-4", 20, false);
+    distil("run-5", 9, false);
+    distil("run-5", 20, true);
+    bytes whole = file_read(under_root("run-4/weights.safetensors"), 1 << 24);
+    bytes parts = file_read(under_root("run-5/weights.safetensors"), 1 << 24);
+    assert_int_equal(whole.size, parts.size);
+    assert_memory_equal(whole.data, parts.data, whole.size);
+    hiss_error error;
+    assert_false(try_run(distil_again, NULL, &error));
+    assert_non_null(strstr(error.message, "distilled into few steps already"));
+    scope_end();
+}
+
 /* Constant for the first half, then a line. */
 static void test_rate(void **state) {
     (void) state;
@@ -302,8 +410,10 @@ static void test_rate(void **state) {
 int main(void) {
     if (!mkdtemp(root)) return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_eigen),   cmocka_unit_test(test_patches),  cmocka_unit_test(test_derivative),
-        cmocka_unit_test(test_handles), cmocka_unit_test(test_training), cmocka_unit_test(test_rate),
+        cmocka_unit_test(test_eigen),      cmocka_unit_test(test_patches),
+        cmocka_unit_test(test_derivative), cmocka_unit_test(test_handles),
+        cmocka_unit_test(test_training),   cmocka_unit_test(test_rate),
+        cmocka_unit_test(test_few_steps),  cmocka_unit_test(test_distilling_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -115,6 +115,7 @@ static void test_tiles(void **state) {
     check_tiles(5, 2, 2);
     check_tiles(5, 1, 4);
     check_tiles(0, 2, 9);
+    check_tiles(5, 1, 23); /* several chunks of the fused layers */
 }
 
 /* With bf16 operands too: tiles then take the dense view. */
@@ -148,6 +149,30 @@ static void check_stages(int64_t B, int64_t F) {
     wavegrad_trace trace;
     const tensor *whole = wavegrad_forward(net, audio, mel, level, &trace);
     expect_same("WaveGrad", f32(tiled), f32(whole), count(whole), operands() == F32 ? 0 : 1e-2);
+    scope_end();
+}
+
+/* Convolutions of repeated rows beside those of the rows written out, whole and from some rows to others. */
+static void test_repeated(void **state) {
+    (void) state;
+    static const struct {
+        int64_t T, first, end;
+        int factor, dilation, kernel;
+    } cases[] = {{7, 0, 0, 2, 1, 3},   {7, 3, 11, 2, 1, 3}, {40, 0, 0, 5, 1, 3},  {40, 13, 194, 5, 1, 3},
+                 {9, 1, 26, 3, 4, 3},  {5, 0, 0, 1, 2, 5},  {1, 0, 0, 5, 1, 3},   {11, 7, 8, 5, 2, 5},
+                 {30, 0, 0, 64, 1, 3}, {4, 0, 3, 7, 30, 3}, {33, 60, 99, 3, 2, 1}};
+    scope_begin();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const tensor *x = noise(SHAPE(2, cases[i].T, 6), i), *w = noise(SHAPE(37, 6, cases[i].kernel), 50),
+                     *b = noise(SHAPE(37), 60);
+        const repeated_options o = {cases[i].factor, cases[i].dilation, cases[i].first, cases[i].end, F32};
+        const tensor *got = conv1d_repeated(x, w, b, o);
+        const tensor *rows = conv1d_same(repeat_time(x, o.factor, 1, F32), w, b, o.dilation, F32);
+        const int64_t end = o.end ? o.end : cases[i].T * o.factor;
+        const tensor *wanted = slice_time(rows, o.first, end - o.first);
+        assert_int_equal(count(got), count(wanted));
+        expect_same(format("case %zu", i), f32(got), f32(wanted), count(wanted), 1e-6);
+    }
     scope_end();
 }
 
@@ -213,11 +238,9 @@ static void test_windows_diffwave(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tiles),
-                                       cmocka_unit_test(test_tiles_bf16),
-                                       cmocka_unit_test(test_stages),
-                                       cmocka_unit_test(test_stages_bf16),
-                                       cmocka_unit_test(test_windows_wavegrad),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tiles),           cmocka_unit_test(test_tiles_bf16),
+                                       cmocka_unit_test(test_repeated),        cmocka_unit_test(test_stages),
+                                       cmocka_unit_test(test_stages_bf16),     cmocka_unit_test(test_windows_wavegrad),
                                        cmocka_unit_test(test_windows_diffwave)};
     scope_begin();
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

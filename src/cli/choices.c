@@ -13,6 +13,7 @@ CHOICES(choices_precision, "auto", "f32", "bf16")
 CHOICES(choices_seed_like, "hiss", "torch")
 CHOICES(choices_type, "f32", "bf16", "f16", "int8", "int6", "int5", "int4")
 CHOICES(choices_bits, "16", "24", "float")
+CHOICES(choices_quality, "usual", "fast", "best")
 CHOICES(choices_shell, "bash", "zsh", "fish")
 
 const char *const *choices_sampler(void) { return sampler_names(); }

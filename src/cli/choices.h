@@ -9,6 +9,7 @@ const char *const *choices_seed_like(void);
 const char *const *choices_front(void);
 const char *const *choices_type(void);
 const char *const *choices_bits(void);
+const char *const *choices_quality(void);
 const char *const *choices_shell(void);
 
 #endif

@@ -9,9 +9,10 @@
 static void run(const arguments *a) {
     prepare(a);
     json_t *result = json_make_object();
-    if (!text(a, OPT_JUDGE) && !text(a, OPT_REAL) && !flag(a, OPT_MUSIC))
-        fail(HISS_ERROR_ARGUMENT, "hiss eval needs something to measure with: --judge DIR, --reference PATH or "
-                                  "--music; see hiss eval --help");
+    if (!text(a, OPT_JUDGE) && !text(a, OPT_REAL) && !flag(a, OPT_MUSIC) && !flag(a, OPT_STEADY))
+        fail(HISS_ERROR_ARGUMENT,
+             "hiss eval needs something to measure with: --judge DIR, --reference PATH, --music or "
+             "--steady; see hiss eval --help");
     if (text(a, OPT_PAGE) && !text(a, OPT_JUDGE))
         fail(HISS_ERROR_ARGUMENT, "--picture shows the classes of a judge: give --judge DIR, too");
     if (text(a, OPT_FEATURES) && !text(a, OPT_REAL))
@@ -19,12 +20,13 @@ static void run(const arguments *a) {
     if (text(a, OPT_JUDGE)) eval_with_judge(a, result);
     if (text(a, OPT_REAL)) eval_with_reference(a, result);
     if (flag(a, OPT_MUSIC)) eval_music(a, result);
+    if (flag(a, OPT_STEADY)) eval_steadiness(a, result);
     if (text(a, OPT_PAGE)) say(a, "%s", text(a, OPT_PAGE));
     say_json(a, result);
 }
 
-static const option_id TAKES[] = {OPT_JUDGE,    OPT_DATA,  OPT_PAGE,       OPT_REAL,
-                                  OPT_FEATURES, OPT_MUSIC, COMMON_OPTIONS, OPTS};
+static const option_id TAKES[] = {OPT_JUDGE, OPT_DATA,   OPT_PAGE,       OPT_REAL, OPT_FEATURES,
+                                  OPT_MUSIC, OPT_STEADY, COMMON_OPTIONS, OPTS};
 
 const command COMMAND_EVAL = {
     .name = "eval",
@@ -43,7 +45,7 @@ const command COMMAND_EVAL = {
              "compare equal ones. --reference compares with any real sounds: Frechet and "
              "kernel distances of log-mel statistics or of a listening network's features, and, where files have the "
              "same names, distances of "
-             "signals.",
+             "signals. --steady takes one sound of 30 s and more.",
     .examples = {{"drums", "hiss eval --judge judge/ --data data/drums/manifest.tsv out/ --picture page.png"},
                  {"Frechet audio distance", "hiss eval --reference real/ --features vggish-10086976.pth out/"}},
     .run = run,

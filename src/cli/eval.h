@@ -13,4 +13,7 @@ void eval_with_reference(const arguments *a, json_t *result);
 /* Says whether sounds have the tempo and the key asked for. */
 void eval_music(const arguments *a, json_t *result);
 
+/* Says whether a long sound goes on as it begins. */
+void eval_steadiness(const arguments *a, json_t *result);
+
 #endif

@@ -2,17 +2,78 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/request.h"
+#include "signal/picture.h"
+#include "systems/latent.h"
 #include "systems/shipped.h"
+
+/* --- which network, and how many steps --- */
+
+enum { BEST_STEPS = 4, FAST_STEPS = 3 /* times, and part of, the model's own */ };
+static const char FEW_STEP[] = "-few-step";
+
+static const char *without_slash(const char *path) {
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/') n--;
+    return format("%.*s", (int) n, path);
+}
+
+static bool wants(const arguments *a, const char *quality) { return !strcmp(text(a, OPT_QUALITY), quality); }
+
+/* A model's few-step network lies beside it. What is named is taken as it is, unless it is asked for fast. */
+static const char *model_path(const arguments *a) {
+    const char *named = text(a, OPT_MODEL);
+    const char *few =
+        named ? format("%s%s", without_slash(named), FEW_STEP) : shipped_find(format("sound%s", FEW_STEP));
+    if (few && folder_exists(few) && (named ? wants(a, "fast") : !wants(a, "best"))) return few;
+    return named ? named : shipped_model("sound");
+}
+
+static void set_steps(const arguments *a, const model *m, sound_request *r) {
+    if (!a->given[OPT_QUALITY] || wants(a, "usual")) return;
+    if (!m->latent) fail(HISS_ERROR_ARGUMENT, "%s has no --quality: give --steps and --sampler", m->path);
+    if (r->steps) fail(HISS_ERROR_ARGUMENT, "--quality and --steps: give one of them");
+    if (wants(a, "best")) r->steps = m->latent->steps * BEST_STEPS;
+    else if (!ends_with(m->path, FEW_STEP)) r->steps = m->latent->steps / FAST_STEPS;
+}
+
+/* --- the reverse process --- */
+
+enum { MOST_COLUMNS = 12 };
+static const double COLUMN_SECONDS = 10; /* of a long sound, its beginning is drawn */
+
+typedef struct {
+    picture_column columns[MOST_COLUMNS + 1];
+    int count;
+    scope *home; /* of one sound's columns */
+} strip;
+
+static void add_column(strip *s, const char *title, const char *note, const audio *sound) {
+    int64_t most = (int64_t) (COLUMN_SECONDS * sound->rate);
+    scope *before = scope_switch(s->home);
+    s->columns[s->count++] = (picture_column){audio_cut(sound, 0, sound->frames < most ? sound->frames : most),
+                                              copy_string(title), copy_string(note)};
+    scope_switch(before);
+}
+
+static void watch_step(void *context, int64_t step, double noise, const audio *state) {
+    strip *s = context;
+    add_column(s, format("step %lld", (long long) step + 1), format("noise %.4g", noise), state);
+}
+
+/* --- writing --- */
 
 typedef struct {
     const arguments *a;
     const sound_request *request;
     const char *stem;
     json_t *list;
+    strip *steps; /* NULL: not drawn */
 } writing;
 
 /* A prompt as a file name: its letters and digits, others as one dash. */
@@ -28,16 +89,69 @@ static const char *file_stem(const char *prompt) {
     return *stem ? stem : "sound";
 }
 
+/* One of several has its seed in its name. */
+static const char *path_of(const writing *w, int64_t i) {
+    const char *out = text(w->a, OPT_OUT);
+    if (w->request->count == 1) return result_path(out, w->stem, 0, 1, ".wav");
+    const char *tag = format("seed-%03llu", (unsigned long long) w->request->seed + (unsigned long long) i);
+    if (means_folder(out)) return path_join(out, format("%s-%s.wav", w->stem, tag));
+    return path_beside(out, format("-%s%s", tag, path_extension(out)));
+}
+
+static void draw_steps(writing *w, const char *path, const audio *sound) {
+    strip *s = w->steps;
+    const char *picture = path_beside(path, "-steps.png");
+    add_column(s, "sound", "", sound);
+    picture_columns(picture, s->columns, s->count, path_stem(path));
+    say(w->a, "%s", picture);
+    s->count = 0;
+    scope_destroy(s->home);
+    s->home = scope_create();
+}
+
 static void take(void *context, int64_t i, const audio *sound) {
     writing *w = context;
-    const char *path = result_path(text(w->a, OPT_OUT), w->stem, i, w->request->count, ".wav");
+    const char *path = path_of(w, i);
     write_sound(w->a, sound, path, w->request->seed + (uint64_t) i, w->list);
+    if (w->steps) draw_steps(w, path, sound);
+}
+
+static void close_strip(void *handle) { scope_destroy(((strip *) handle)->home); }
+
+static strip *watch_steps(sound_request *r) {
+    strip *s = NEW(strip);
+    s->home = scope_create();
+    defer(close_strip, s);
+    r->watch = watch_step;
+    r->watcher = s;
+    r->most_watched = MOST_COLUMNS;
+    return s;
+}
+
+/* A long sound goes into its file as it comes, where the file and what else is wanted of it allow that. */
+static bool goes_in_pieces(const writing *w, const model *m) {
+    return has_pieces(m, w->request) && !flag(w->a, OPT_PICTURE) && !strcmp(path_extension(path_of(w, 0)), ".wav");
+}
+
+static void put(void *stream, const float *samples, int64_t n) { audio_stream_put(stream, samples, n); }
+
+static void write_pieces(const writing *w, const model *m, int64_t i) {
+    const sound_request *r = w->request;
+    const int64_t frames = request_samples(m, r);
+    const char *path = path_of(w, i);
+    scope_begin();
+    audio_stream *to = audio_stream_open(path, frames, 1, m->rate, audio_encoding_named(text(w->a, OPT_BITS)));
+    generate_pieces(m, r, i, put, to);
+    audio_stream_close(to);
+    scope_end();
+    say_sound(w->a, path, r->seed + (uint64_t) i, frames, m->rate, w->list);
 }
 
 static void run(const arguments *a) {
     check_result_path(text(a, OPT_OUT), SOUND_EXTENSIONS);
-    model *m = model_open(text(a, OPT_MODEL) ? text(a, OPT_MODEL) : shipped_model("sound"));
+    model *m = model_open(model_path(a));
     sound_request r = request_of(a, m);
+    set_steps(a, m, &r);
     if (a->name_count) r.prompt = a->names[0];
     /* As the captions of training say it. */
     if (r.prompt && a->given[OPT_BPM] && !strcasestr(r.prompt, "bpm"))
@@ -46,16 +160,18 @@ static void run(const arguments *a) {
     prepare(a);
     json_t *result = json_make_object(), *list = json_array();
     json_object_set_new(result, "sounds", list);
-    writing w = {a, &r, "sound", list};
+    writing w = {a, &r, "sound", list, flag(a, OPT_STEPS_PICTURE) ? watch_steps(&r) : NULL};
     if (r.prompt) w.stem = file_stem(r.prompt);
     else if (r.class >= 0) w.stem = m->classes ? m->classes[r.class] : format("class-%d", r.class);
-    generate_sounds(m, &r, take, &w);
+    if (goes_in_pieces(&w, m))
+        for (int64_t i = 0; i < r.count; i++) write_pieces(&w, m, i);
+    else generate_sounds(m, &r, take, &w);
     say_json(a, result);
 }
 
-static const option_id TAKES[] = {OPT_MODEL,        OPT_OUT,        OPT_SECONDS, OPT_COUNT,
-                                  SAMPLING_OPTIONS, GUIDE_OPTIONS,  OPT_BITS,    OPT_PICTURE,
-                                  OPT_PRECISION,    COMMON_OPTIONS, OPTS};
+static const option_id TAKES[] = {OPT_MODEL,     OPT_OUT,        OPT_SECONDS, OPT_COUNT,   SAMPLING_OPTIONS,
+                                  GUIDE_OPTIONS, OPT_QUALITY,    OPT_BITS,    OPT_PICTURE, OPT_STEPS_PICTURE,
+                                  OPT_PRECISION, COMMON_OPTIONS, OPTS};
 
 const command COMMAND_GENERATE = {
     .name = "generate",

@@ -77,9 +77,21 @@ static void read_spans(const char *words, sound_request *r) {
     r->remakes = n;
 }
 
+/* Where the sound varied goes over into the style alone, its style says what to make. */
+static void read_varied(const arguments *a, sound_request *r) {
+    const char *path = text(a, OPT_VARY);
+    if (a->given[OPT_AMOUNT] && !path)
+        fail(HISS_ERROR_ARGUMENT, "--amount needs --vary: the sound to make variations of");
+    if (!path) return;
+    if (r->init) fail(HISS_ERROR_ARGUMENT, "--vary and --init: give one of them");
+    r->init = audio_read(path);
+    r->strength = number(a, OPT_AMOUNT, 0.3);
+    if (!text(a, OPT_REFERENCE)) r->reference = r->init;
+}
+
 /* A sound that stays and is followed by a new part. */
 static void read_continued(const arguments *a, const model *m, sound_request *r) {
-    if (r->init) fail(HISS_ERROR_ARGUMENT, "--continue and --init: give one of them");
+    if (r->init) fail(HISS_ERROR_ARGUMENT, "--continue, --vary and --init: give one of them");
     r->init = audio_read(text(a, OPT_CONTINUE));
     double there = (double) r->init->frames / r->init->rate;
     if (r->seconds == 0) r->seconds = there + (double) request_samples(m, r) / m->rate;
@@ -105,7 +117,8 @@ static void read_guides(const arguments *a, const model *m, sound_request *r) {
     const char *init = text(a, OPT_INIT), *reference = text(a, OPT_REFERENCE), *rough = text(a, OPT_ROUGH);
     if (init) r->init = audio_read(init);
     if (init) r->strength = number(a, OPT_STRENGTH, 0.5);
-    if (init && r->seconds == 0) r->seconds = (double) r->init->frames / r->init->rate;
+    read_varied(a, r);
+    if (r->init && r->seconds == 0) r->seconds = (double) r->init->frames / r->init->rate;
     if (text(a, OPT_INPAINT) && !init)
         fail(HISS_ERROR_ARGUMENT, "--inpaint needs --init: the sound of which parts are made anew");
     if (text(a, OPT_INPAINT)) read_spans(text(a, OPT_INPAINT), r);
@@ -134,22 +147,24 @@ sound_request request_of(const arguments *a, const model *m) {
     r.blend = text(a, OPT_BLEND);
     r.blend_part = number(a, OPT_BLEND_PART, 0.5);
     r.loop = a->given[OPT_LOOP];
+    r.vocoder = text(a, OPT_VOCODER);
     read_bars(a, &r);
     read_guides(a, m, &r);
     return r;
 }
 
+void say_sound(const arguments *a, const char *path, uint64_t seed, int64_t frames, int rate, json_t *list) {
+    say(a, "%s", path);
+    json_array_append_new(list, json_pack("{s:s, s:I, s:f, s:i}", "path", path, "seed", (json_int_t) seed, "seconds",
+                                          (double) frames / rate, "sample_rate", rate));
+}
+
 void write_sound(const arguments *a, const audio *sound, const char *path, uint64_t seed, json_t *list) {
     audio_write(path, sound, audio_encoding_named(text(a, OPT_BITS)));
-    say(a, "%s", path);
-    const char *picture = NULL;
-    if (flag(a, OPT_PICTURE)) {
-        picture = path_beside(path, ".png");
-        picture_sound(picture, sound, path_stem(path));
-        say(a, "%s", picture);
-    }
-    json_t *row = json_pack("{s:s, s:I, s:f, s:i}", "path", path, "seed", (json_int_t) seed, "seconds",
-                            (double) sound->frames / sound->rate, "sample_rate", sound->rate);
-    if (picture) json_object_set_new(row, "picture", json_string(picture));
-    json_array_append_new(list, row);
+    say_sound(a, path, seed, sound->frames, sound->rate, list);
+    if (!flag(a, OPT_PICTURE)) return;
+    const char *picture = path_beside(path, ".png");
+    picture_sound(picture, sound, path_stem(path));
+    say(a, "%s", picture);
+    json_object_set_new(json_array_get(list, json_array_size(list) - 1), "picture", json_string(picture));
 }

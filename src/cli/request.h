@@ -12,11 +12,13 @@ sound_request request_of(const arguments *a, const model *m);
     OPT_SEED, OPT_SEED_LIKE, OPT_STEPS, OPT_SAMPLER, OPT_SCHEDULE, OPT_BETAS, OPT_ETA, OPT_CLASS, OPT_GUIDANCE
 #define GUIDE_OPTIONS                                                                                                  \
     OPT_NEGATIVE, OPT_BLEND, OPT_BLEND_PART, OPT_ROUGH, OPT_ROUGH_BLUR, OPT_REFERENCE, OPT_INIT, OPT_STRENGTH,         \
-        OPT_INPAINT, OPT_CONTINUE, OPT_LOOP, OPT_BPM, OPT_BARS
+        OPT_VARY, OPT_AMOUNT, OPT_INPAINT, OPT_CONTINUE, OPT_LOOP, OPT_BPM, OPT_BARS, OPT_VOCODER
 #define COMMON_OPTIONS OPT_DEVICE, OPT_THREADS, OPT_JSON, OPT_QUIET, OPT_HELP
 
 /* File names that sounds can be written under. */
 extern const char *const SOUND_EXTENSIONS[];
+/* Says that a sound was written and adds it to the JSON list. */
+void say_sound(const arguments *a, const char *path, uint64_t seed, int64_t frames, int rate, json_t *list);
 /* Writes the sound and, if --picture, its picture; says so and adds it to the JSON list. */
 void write_sound(const arguments *a, const audio *sound, const char *path, uint64_t seed, json_t *list);
 

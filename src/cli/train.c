@@ -1,4 +1,4 @@
-/* hiss train: a model from recordings. */
+/* hiss train: a model from recordings. hiss distil: one of few steps from a trained one. */
 #include "train/loop.h"
 
 #include <math.h>
@@ -32,12 +32,14 @@ static precision precision_of(const char *name) {
 
 static json_t *real(double value) { return isfinite(value) ? json_real(value) : json_null(); }
 
-static void run(const arguments *a) {
+static void run_as(const arguments *a, bool distil) {
     watching w = {flag(a, OPT_QUIET), isatty(STDERR_FILENO) == 1};
     train_options o = {
         .recipe = text(a, OPT_RECIPE),
         .data = text(a, OPT_DATA),
         .out = text(a, OPT_OUT),
+        .from = text(a, OPT_FROM),
+        .distil = distil,
         .resume = flag(a, OPT_RESUME),
         .steps = integer(a, OPT_STEPS, 0),
         .minutes = number(a, OPT_MINUTES, 0),
@@ -62,8 +64,12 @@ static void run(const arguments *a) {
     say_json(a, result);
 }
 
-static const option_id TAKES[] = {OPT_RECIPE,    OPT_DATA,   OPT_OUT,     OPT_RESUME, OPT_STEPS, OPT_MINUTES, OPT_SEED,
-                                  OPT_PRECISION, OPT_DEVICE, OPT_THREADS, OPT_JSON,   OPT_QUIET, OPT_HELP,    OPTS};
+static void run(const arguments *a) { run_as(a, false); }
+static void run_distil(const arguments *a) { run_as(a, true); }
+
+static const option_id TAKES[] = {OPT_RECIPE,  OPT_DATA,    OPT_OUT,   OPT_FROM,      OPT_RESUME,
+                                  OPT_STEPS,   OPT_MINUTES, OPT_SEED,  OPT_PRECISION, OPT_DEVICE,
+                                  OPT_THREADS, OPT_JSON,    OPT_QUIET, OPT_HELP,      OPTS};
 
 const command COMMAND_TRAIN = {
     .name = "train",
@@ -77,4 +83,21 @@ const command COMMAND_TRAIN = {
     .examples = {{"a model of drum hits", "hiss train --recipe recipes/drums.json --data hits/ -o model/"},
                  {"go on for half an hour", "hiss train --recipe recipes/drums.json -o model/ --resume --minutes 30"}},
     .run = run,
+};
+
+const command COMMAND_DISTIL = {
+    .name = "distil",
+    .summary = "teach a trained sound model to make its sounds in few steps",
+    .names = "",
+    .takes = TAKES,
+    .needs = {OPT_RECIPE, OPT_OUT, OPTS},
+    .notes =
+        "The network learns to jump where the trained one (--from, the teacher) walks, with guidance inside, so that "
+        "1 to 4 passes make a sound. What is told as held-out is how far its few steps end from the teacher's many. "
+        "Stops and goes on as hiss train does; --resume needs the same teacher.",
+    .examples = {{"the sound model in four steps", "hiss distil --recipe recipes/sound-few-step.json --data "
+                                                   "data/sound/manifest.tsv -o few/"},
+                 {"a model of one's own", "hiss distil --recipe recipes/sound-few-step.json --from model/ --data "
+                                          "recordings/ -o few/"}},
+    .run = run_distil,
 };

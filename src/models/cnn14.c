@@ -73,7 +73,7 @@ tensor *cnn14_forward(const cnn14 *net, const tensor *mel, tensor **logits) {
         fail(HISS_ERROR_ARGUMENT, "Cnn14 needs %d frames or more; continue the sound with zeros", 1 << (BLOCKS - 1));
     tensor *x = tensor_to_f32(mel);
     apply_batch_norm(&net->bands, x, false);
-    x = tensor_wrap(F32, SHAPE(1, mel->shape[0], CNN14_BANDS, 1), x->data);
+    x = tensor_wrap(F32, SHAPE(1, mel->shape[0], CNN14_BANDS, 1), host_data(x));
     for (int i = 0; i < BLOCKS; i++) {
         scope_begin();
         for (int k = 0; k < 2; k++) {

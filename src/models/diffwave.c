@@ -4,8 +4,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "models/diffwave_layer.h"
+#include "models/diffwave_fused.h"
 #include "models/upsample_mel.h"
+#include "tensor/device.h"
 
 enum { TABLE_WIDTH = 128, UPSAMPLE_KERNEL = 32, MOST_LAYERS = 1000 };
 static const float UPSAMPLE_SLOPE = 0.4f;
@@ -188,6 +189,27 @@ static void residual_layer(const layer *l, const tensor *e, const tensor *mel, t
     tensor_forget(skip_before);
 }
 
+/* The sum of all layers' skips. */
+static tensor *residual_layers(const diffwave *net, const tensor *e, const tensor *mel, tensor *x) {
+    const int64_t layers = net->sizes.layers;
+    tensor *skip = NULL;
+    if (device_current() || recording() || operands() != F32) {
+        for (int64_t i = 0; i < layers; i++) residual_layer(&net->layers[i], e, mel, &x, &skip, i + 1 == layers);
+        return skip;
+    }
+    scope_begin();
+    diffwave_layer *inside = NEW_ARRAY(diffwave_layer, layers);
+    const tensor **d = NEW_ARRAY(const tensor *, layers);
+    for (int64_t i = 0; i < layers; i++) {
+        inside[i] = net->layers[i].inside;
+        d[i] = apply_linear(net->layers[i].step, e);
+    }
+    skip = diffwave_fused_layers(inside, layers, d, mel, x);
+    skip = scope_end_keep(skip);
+    tensor_release(x);
+    return skip;
+}
+
 tensor *diffwave_forward(const diffwave *net, const tensor *audio, const float *step, const tensor *mel,
                          const int32_t *classes) {
     int64_t B = audio->shape[0], T = audio->shape[1], layers = net->sizes.layers;
@@ -201,8 +223,7 @@ tensor *diffwave_forward(const diffwave *net, const tensor *audio, const float *
     tensor *condition = mel ? diffwave_upsample(net, mel, op) : NULL;
     require(!condition || condition->shape[1] == T);
     tensor *x = relu(apply_conv(net->input, reshape(audio, SHAPE(B, T, 1)), 1, F32), F32); /* [B, T, C] */
-    tensor *skip = NULL;
-    for (int64_t i = 0; i < layers; i++) residual_layer(&net->layers[i], e, condition, &x, &skip, i + 1 == layers);
+    tensor *skip = residual_layers(net, e, condition, x);
     skip = scale(skip, (float) (1 / sqrt((double) layers)), op);
     skip = relu(apply_conv(net->skip, skip, 1, F32), op);
     tensor *noise = apply_conv(net->output, skip, 1, F32); /* [B, T, 1] */

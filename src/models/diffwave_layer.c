@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
+#include "models/diffwave_fused.h"
 #include "tensor/node.h"
 
 /* One layer. The dilated convolution reads the rows `wide`, which are x's and those of its neighbourhood that exist; `left`
@@ -22,8 +23,7 @@ static diffwave_state apply_layer(const diffwave_layer *l, const tensor *d, cons
 static tensor *rows_within(const tensor *t, int64_t b, int64_t first, int64_t end) {
     if (!t) return NULL;
     int64_t C = t->shape[2];
-    char *data = (char *) t->data + (size_t) ((b * t->shape[1] + first) * C) * dtype_size(t->type);
-    return tensor_wrap(t->type, SHAPE(1, end - first, C), data);
+    return tensor_view(t, (b * t->shape[1] + first) * C, SHAPE(1, end - first, C));
 }
 
 /* --- tiles --- */
@@ -161,12 +161,30 @@ static void record_layer(const diffwave_layer *l, const tensor *d, const tensor 
     if (n && !last) record(next.skip, skip_backward, INPUTS(next.x), &n, sizeof n);
 }
 
+/* Whole sounds by the fused kernel. */
+static diffwave_state forward_fused(const diffwave_layer *l, const tensor *d, const tensor *mel, diffwave_state s,
+                                    bool last) {
+    diffwave_state next = {last ? NULL : tensor_new(F32, shape_of(s.x)), tensor_new(F32, shape_of(s.x))};
+    const int64_t T = s.x->shape[1], sound = T * s.x->shape[2];
+    for (int64_t b = 0; b < s.x->shape[0]; b++) {
+        const diffwave_rows r = {.x = f32(s.x) + b * sound,
+                                 .end = T,
+                                 .d = f32(item_of(d, b)),
+                                 .mel = mel ? f32(mel) + b * T * mel->shape[2] : NULL,
+                                 .skip_before = s.skip ? f32(s.skip) + b * sound : NULL,
+                                 .skip = f32(next.skip) + b * sound,
+                                 .next = last ? NULL : f32(next.x) + b * sound};
+        diffwave_fused_rows(l, T, &r);
+    }
+    return next;
+}
+
 diffwave_state diffwave_layer_forward(const diffwave_layer *l, const tensor *d, const tensor *mel, diffwave_state s,
                                       bool last) {
     /* A device is fed whole: its memory holds what training needs, and its kernels want much work at once. */
     if (device_current()) return apply_layer(l, d, mel, s.x, l->dilation, l->dilation, s, last);
     bool was = tape_pause();
-    diffwave_state next = forward_tiles(l, d, mel, s, last);
+    diffwave_state next = (operands() == F32 ? forward_fused : forward_tiles)(l, d, mel, s, last);
     tape_resume(was);
     record_layer(l, d, mel, s, next, last);
     return next;

@@ -1,6 +1,4 @@
-/* See generator.h. A transposed convolution of stride u is computed as a dense one: with n + pad = u m + r,
- *     y[n] = sum over j of x[m - j] w[r + j u],
- * so u times the output channels (r, c) over ceil(k / u) rows of x are the sound at the higher rate, channels last. */
+/* See generator.h. */
 #include "models/generator.h"
 
 #include <math.h>
@@ -16,7 +14,7 @@ typedef struct {
 
 typedef struct {
     affine dense; /* [u Cout, Cin, taps] */
-    int stride, kernel, taps;
+    int stride, kernel;
 } upsampler;
 
 typedef struct {
@@ -184,34 +182,15 @@ const generator_config *generator_sizes(const generator *net) { return &net->siz
 
 /* --- binding --- */
 
-/* A tensor made of parameters, kept packed like one. */
-static tensor *derived(const char *name, shape s) {
-    param *p = NEW(param);
-    *p = (param){.name = name, .value = tensor_zero(F32, s), .version = 1, .home = scope_current()};
-    p->value->param = p;
-    return p->value;
-}
-
 static upsampler bind_upsampler(binder *b, const generator_config *c, int stage, int64_t in, int64_t out) {
     const int64_t u = c->rates[stage], k = c->widths[stage];
-    upsampler r = {.stride = (int) u, .kernel = (int) k, .taps = taps_of(c, stage)};
-    const int64_t J = r.taps;
+    upsampler r = {.stride = (int) u, .kernel = (int) k};
     bind_push(b, c->up, stage);
     const tensor *w = bind(b, "weight", SHAPE(in, out, k), (init){INIT_KAIMING_NORMAL, 0, 0});
     const tensor *bias = bind(b, "bias", SHAPE(out), (init){INIT_ZERO, 0, 0});
     bind_pop(b);
-    tensor *dense = derived("transposed", SHAPE(u * out, in, J)),
-           *repeated = derived("transposed bias", SHAPE(u * out));
-    for (int64_t phase = 0; phase < u; phase++)
-        for (int64_t o = 0; o < out; o++) {
-            f32(repeated)[phase * out + o] = f32(bias)[o];
-            for (int64_t i = 0; i < in; i++)
-                for (int64_t q = 0; q < J; q++) {
-                    const int64_t tap = phase + (J - 1 - q) * u;
-                    if (tap < k) f32(dense)[((phase * out + o) * in + i) * J + q] = f32(w)[(i * out + o) * k + tap];
-                }
-        }
-    r.dense = (affine){dense, repeated};
+    r.dense.weight = keep_packed(transposed_kernel(w, r.stride), "transposed");
+    r.dense.bias = keep_packed(transposed_bias(bias, r.stride), "transposed bias");
     return r;
 }
 
@@ -308,13 +287,10 @@ static tensor *block_forward(const generator_config *c, const block *k, const te
 
 /* x [B, T, Cin] -> [B, (T - 1) u - 2 pad + k, Cout]. */
 static tensor *upsample(const upsampler *u, const tensor *x) {
-    const int64_t B = x->shape[0], T = x->shape[1], C = u->dense.weight->shape[0] / u->stride;
-    const int pad = (u->kernel - u->stride) / 2, rest = u->taps - 1;
+    const transposed_options o = {
+        .stride = u->stride, .width = u->kernel, .pad = (u->kernel - u->stride) / 2, .out = F32};
     scope_begin();
-    const conv1d_options options = {.pad_left = rest, .pad_right = rest, .out = F32};
-    tensor *y = conv1d(x, u->dense.weight, u->dense.bias, options); /* [B, T + rest, u C] */
-    y = reshape(y, SHAPE(B, (T + rest) * u->stride, C));
-    return scope_end_keep(slice_time(y, pad, (T - 1) * u->stride - 2 * pad + u->kernel));
+    return scope_end_keep(transposed_conv1d(x, u->dense.weight, u->dense.bias, o));
 }
 
 static tensor *stage_forward(const generator *net, int stage, const tensor *x) {

@@ -18,6 +18,7 @@ struct mel_dit {
     mel_dit_config sizes;
     mel_patches patches;
     affine in, time[2], duration[2], style[2], modulation, final, out;
+    affine jump[2], guidance[2];           /* of a few-step network */
     const tensor *coarse, *text, *classes; /* [D, M / 8 + 1], [D, E + 1], [K + 1, D] */
     block *blocks;
 };
@@ -30,6 +31,20 @@ static int64_t class_count(config c) {
     return json_is_array(list.value) ? (int64_t) config_count(list) : config_int(c, "classes", 1, 1, 10000);
 }
 
+static void read_few_steps(config c, mel_dit_config *to) {
+    static const char *const keys[] = {"guidance", NULL};
+    if (!config_has(c, "few_steps")) return;
+    c = config_get(c, "few_steps");
+    config_only(c, keys);
+    size_t n;
+    double *range = config_numbers(c, "guidance", 2, &n);
+    if (n != 2 || !(range[0] >= 0 && range[0] <= range[1] && range[1] <= 100))
+        fail(HISS_ERROR_FORMAT, "%s: guidance must be two rising numbers from 0 to 100", c.where);
+    to->few_steps = true;
+    to->guidance_low = range[0];
+    to->guidance_high = range[1];
+}
+
 mel_dit_config mel_dit_config_read(config c) {
     mel_dit_config r = {.width = config_int(c, "width", 256, 8, 4096),
                         .blocks = config_int(c, "blocks", 6, 1, MOST_BLOCKS),
@@ -39,6 +54,7 @@ mel_dit_config mel_dit_config_read(config c) {
                         .bands = config_int(c, "bands", 128, COARSE_BANDS, 1024),
                         .frames = config_int(c, "patch", 8, 1, 256),
                         .components = config_int(c, "components", 256, 1, 4096)};
+    read_few_steps(c, &r);
     if (r.width % (2 * r.heads))
         fail(HISS_ERROR_FORMAT, "%s: width %lld is no multiple of twice the heads", c.where, (long long) r.width);
     if (r.bands % COARSE_BANDS) fail(HISS_ERROR_FORMAT, "%s: bands must be a multiple of %d", c.where, COARSE_BANDS);
@@ -64,6 +80,12 @@ static void bind_mlp(binder *b, const char *name, affine to[2], int64_t width, i
     to[1] = bind_layer(b, format("%s.1", name), width, width, INIT_XAVIER_UNIFORM);
 }
 
+/* The same, adding nothing at first. */
+static void bind_silent_mlp(binder *b, const char *name, affine to[2], int64_t width) {
+    to[0] = bind_layer(b, format("%s.0", name), width, WAVES, INIT_XAVIER_UNIFORM);
+    to[1] = bind_layer(b, format("%s.1", name), width, width, INIT_ZERO);
+}
+
 static void bind_block(binder *b, block *to, const mel_dit_config *c) {
     int64_t D = c->width, H = (int64_t) lround(2.667 * (double) D / 64) * 64;
     if (H < 64) H = 64;
@@ -86,6 +108,8 @@ mel_dit *mel_dit_bind(const mel_dit_config *c, binder *b) {
     bind_mlp(b, "time", net->time, D, WAVES);
     bind_mlp(b, "duration", net->duration, D, WAVES);
     bind_mlp(b, "style", net->style, D, 2 * c->bands + 1);
+    if (c->few_steps) bind_silent_mlp(b, "jump", net->jump, D);
+    if (c->few_steps) bind_silent_mlp(b, "guidance", net->guidance, D);
     net->classes = bind_matrix(b, "classes.weight", c->classes + 1, D, INIT_XAVIER_UNIFORM);
     net->text = bind_matrix(b, "text.weight", D, c->text + 1, INIT_XAVIER_UNIFORM);
     net->modulation = bind_layer(b, "modulation", MODULATIONS * D, D, INIT_ZERO);
@@ -152,6 +176,16 @@ static tensor *class_rows(const mel_dit *net, const int32_t *classes, int64_t B)
     return embedding(net->classes, rows, B);
 }
 
+/* What a few-step network is told of its step. Slow waves: neighbouring steps are to differ little. */
+static tensor *embed_step(const mel_dit *net, const mel_dit_condition *c, int64_t B) {
+    float *jump = NEW_ARRAY(float, B), *guidance = NEW_ARRAY(float, B);
+    for (int64_t b = 0; b < B; b++) {
+        jump[b] = c->jump ? c->jump[b] : 0;
+        guidance[b] = c->guidance ? c->guidance[b] : 1;
+    }
+    return add(apply_mlp(net->jump, waves_of(jump, 100, B)), apply_mlp(net->guidance, waves_of(guidance, 10, B)), F32);
+}
+
 /* silu(y) [B, D]: noise level, duration and the handles that hold for the whole sound. */
 static tensor *embed(const mel_dit *net, const float *t, const mel_dit_condition *c, int64_t B) {
     const tensor *text = c->text ? c->text : off_rows(SHAPE(B, net->sizes.text + 1));
@@ -161,6 +195,7 @@ static tensor *embed(const mel_dit *net, const float *t, const mel_dit_condition
     y = add(y, class_rows(net, c->classes, B), F32);
     y = add(y, linear(text, net->text, NULL), F32);
     y = add(y, apply_mlp(net->style, style), F32);
+    if (net->sizes.few_steps) y = add(y, embed_step(net, c, B), F32);
     return silu(y, F32);
 }
 

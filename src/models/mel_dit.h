@@ -10,9 +10,12 @@
 typedef struct {
     int64_t width, blocks, heads, text, classes; /* D, .., .., E, K */
     int64_t bands, frames, components;           /* of mel_patches */
+    bool few_steps; /* distilled: told how far its step goes, and how strong the guidance inside it is to be */
+    double guidance_low, guidance_high; /* that it was taught */
 } mel_dit_config;
 
-/* Keys: width, blocks, heads, components, patch, bands, text_width, classes (a number or names). */
+/* Keys: width, blocks, heads, components, patch, bands, text_width, classes (a number or names), few_steps (an object: guidance,
+ * two numbers). */
 mel_dit_config mel_dit_config_read(config c);
 
 typedef struct mel_dit mel_dit;
@@ -28,12 +31,15 @@ typedef struct {
     const tensor *text;     /* [B, E + 1], unit vectors times sqrt(E) */
     const tensor *coarse;   /* [B, N, M / 8 + 1] */
     const tensor *style;    /* [B, 2 M + 1] */
+    const float *jump;      /* [B] of a few-step network: the step goes from t to t + jump; 0: no further than t */
+    const float *guidance;  /* [B] of a few-step network; 1: as the condition says */
 } mel_dit_condition;
 
 /* Rows of values [B, ..., C] -> [B, ..., C + 1], off where given[b] is false (NULL: all given). */
 tensor *handle_rows(const tensor *values, float factor, const bool *given);
 
-/* z [B, N, P], t [B] -> w [B, N, P]. */
+/* z [B, N, P], t [B] -> w [B, N, P]. Of a few-step network: the w that a straight step to t + jump is to aim at in order to land
+ * where the whole walk of its teacher does. */
 tensor *mel_dit_forward(const mel_dit *net, const tensor *z, const float *t, const mel_dit_condition *c);
 
 #endif

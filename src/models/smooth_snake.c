@@ -10,6 +10,7 @@
 
 #include "base/parallel.h"
 #include "tensor/convert.h"
+#include "tensor/device.h"
 
 enum { TAPS = 12, HALF = TAPS / 2, TILE = 16 };
 
@@ -95,6 +96,7 @@ static void run_tile(const job *j, const float *x, int64_t first, int64_t last, 
 
 tensor *smooth_snake(const tensor *x, const float *alpha, const float *inverse_beta, dtype out) {
     const int64_t B = x->shape[0], T = x->shape[1], C = x->shape[2], tiles = (T + TILE - 1) / TILE;
+    const bool was = device_switch(false); /* no device has it */
     job j = {.x = f32(x), .alpha = alpha, .inverse_beta = inverse_beta, .T = T, .C = C};
     set_filter(j.filter);
     tensor *y = tensor_new(out, shape_of(x));
@@ -112,5 +114,6 @@ tensor *smooth_snake(const tensor *x, const float *alpha, const float *inverse_b
         if (out == BF16) f32_to_bf16((uint16_t *) y->data + at, made, n);
     }
     scope_end();
+    device_switch(was);
     return y;
 }

@@ -88,7 +88,7 @@ static tensor *forward(const vggish *net, const tensor *patches) {
         planes_relu(x);
         if (LAYERS[i].pool) x = planes_pool(x, POOL_MAX);
     }
-    x = tensor_wrap(F32, SHAPE(P, count(x) / P), x->data);
+    x = tensor_wrap(F32, SHAPE(P, count(x) / P), host_data(x));
     for (int i = 0; i < LINEARS; i++) {
         x = apply_linear(net->linear[i], x);
         if (i + 1 < LINEARS) planes_relu(x);

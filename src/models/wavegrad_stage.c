@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "tensor/node.h"
+
 /* Rows of a stage's result that are computed at a time. */
 enum { ROWS = 1024 };
 static const float SLOPE = WAVEGRAD_SLOPE;
@@ -31,7 +33,8 @@ tensor *wavegrad_up_forward(const wavegrad_up *u, const tensor *x, const tensor 
     dtype op = operands();
     const int *dilation = u->dilations;
     tensor *a = repeat_time(apply_conv(u->residual, x, 1, F32), u->factor, 1.0f, F32);
-    tensor *b = apply_conv(u->conv[0], repeat_time(x, u->factor, SLOPE, op), dilation[0], op);
+    const repeated_options first = {.factor = u->factor, .dilation = dilation[0], .out = op};
+    tensor *b = conv1d_repeated(leaky_relu(x, SLOPE, op), u->conv[0].weight, u->conv[0].bias, first);
     b = apply_conv(u->conv[1], film(b, f, SLOPE, op), dilation[1], F32);
     tensor *y = add(a, b, F32);
     tensor *c = apply_conv(u->conv[2], film(y, f, SLOPE, op), dilation[2], op);
@@ -59,7 +62,7 @@ static span wider(span s, int64_t reach) {
 
 static tensor *rows_of_memory(const tensor *t, int64_t first, int64_t n) {
     int64_t C = t->shape[2];
-    return tensor_wrap(t->type, SHAPE(1, n, C), (char *) t->data + (size_t) (first * C) * dtype_size(t->type));
+    return tensor_view(t, first * C, SHAPE(1, n, C));
 }
 
 /* Rows of item b of a whole tensor, and fewer rows of a part: the same memory. */
@@ -84,18 +87,24 @@ static part film_tile(const wavegrad_film *f, const tensor *down, const tensor *
     int64_t C = down->shape[2];
     part y = convolve(f->input, part_of(down, b, wider(s, 2)), 1, wider(s, 1), F32);
     y.rows = leaky_relu(y.rows, SLOPE, F32);
-    y.rows = add_rows(y.rows, tensor_wrap(F32, SHAPE(1, C), f32(e) + b * C), op);
+    y.rows = add_rows(y.rows, tensor_view(e, b * C, SHAPE(1, C)), op);
     return convolve(f->output, y, 1, s, op);
 }
 
 /* leaky_relu(FiLM) of x, at its rows. */
 static part modulate(part x, part f) { return (part){film(x.rows, within(f, x.at), SLOPE, operands()), x.at}; }
 
-/* x, each row `factor` times, at the rows s (and some before and after). */
-static part repeated(const tensor *x, int factor, float slope, span s, dtype out) {
-    int64_t first = s.first / factor, end = (s.end + factor - 1) / factor;
-    return (part){repeat_time(rows_of_memory(x, first, end - first), factor, slope, out),
-                  {first * factor, end * factor, s.T}};
+/* leaky_relu(x), x the rows of one item, each `factor` times, convolved at the rows s. */
+static part convolve_repeated(affine a, const tensor *x, int factor, int dilation, span s) {
+    dtype op = operands();
+    span wide = wider(s, dilation);
+    int64_t from = wide.first / factor, to = (wide.end + factor - 1) / factor;
+    repeated_options o = {.factor = factor,
+                          .dilation = dilation,
+                          .first = s.first - from * factor,
+                          .end = s.end - from * factor,
+                          .out = op};
+    return (part){conv1d_repeated(leaky_relu(rows_of_memory(x, from, to - from), SLOPE, op), a.weight, a.bias, o), s};
 }
 
 /* Rows s of item b, as in wavegrad_up_forward. */
@@ -106,13 +115,11 @@ static tensor *up_tile(const wavegrad_up *u, const wavegrad_film *g, const tenso
     span third = wider(s, d[3]), second = wider(third, d[2]), first = wider(second, d[1]);
     part f = film_tile(g, down, e, b, first);
     const tensor *item = rows_of_memory(x, b * x->shape[1], x->shape[1]);
-    part r = repeated(item, u->factor, SLOPE, wider(first, d[0]), op);
-    part h = convolve(u->conv[0], r, d[0], first, op);
+    part h = convolve_repeated(u->conv[0], item, u->factor, d[0], first);
     h = convolve(u->conv[1], modulate(h, f), d[1], second, F32);
     int64_t from = second.first / u->factor, to = (second.end + u->factor - 1) / u->factor;
-    part a = repeated(apply_conv(u->residual, rows_of_memory(item, from, to - from), 1, F32), u->factor, 1.0f,
-                      (span){0, (to - from) * u->factor, (to - from) * u->factor}, F32);
-    a.at = (span){from * u->factor, to * u->factor, s.T};
+    part a = {repeat_time(apply_conv(u->residual, rows_of_memory(item, from, to - from), 1, F32), u->factor, 1.0f, F32),
+              {from * u->factor, to * u->factor, s.T}};
     part y = {add(within(a, second), h.rows, F32), second};
     part c = convolve(u->conv[2], modulate(y, f), d[2], third, op);
     c = convolve(u->conv[3], modulate(c, f), d[3], s, F32);
@@ -122,13 +129,14 @@ static tensor *up_tile(const wavegrad_up *u, const wavegrad_film *g, const tenso
 tensor *wavegrad_up_tiles(const wavegrad_up *u, const wavegrad_film *f, const tensor *x, const tensor *down,
                           const tensor *e) {
     int64_t B = x->shape[0], T = x->shape[1] * u->factor;
-    tensor *y = tensor_new(F32, SHAPE(B, T, u->residual.weight->shape[0]));
+    tensor *y = tensor_result(F32, SHAPE(B, T, u->residual.weight->shape[0]));
+    const int64_t rows_at_once = device_current() ? T : ROWS; /* a device has the memory, and wants much work at once */
     for (int64_t b = 0; b < B; b++)
-        for (int64_t first = 0; first < T; first += ROWS) {
-            span s = {first, first + ROWS < T ? first + ROWS : T, T};
+        for (int64_t first = 0; first < T; first += rows_at_once) {
+            span s = {first, first + rows_at_once < T ? first + rows_at_once : T, T};
             scope_begin();
             const tensor *rows = up_tile(u, f, x, down, e, b, s);
-            memcpy(part_of(y, b, s).rows->data, rows->data, tensor_bytes(rows));
+            copy_to(part_of(y, b, s).rows->data, rows->data, tensor_bytes(rows));
             scope_end();
         }
     return y;

@@ -25,6 +25,13 @@ tensor *apply_conv(affine a, const tensor *x, int dilation, dtype out) {
 
 tensor *apply_linear(affine a, const tensor *x) { return linear(x, a.weight, a.bias); }
 
+const tensor *keep_packed(tensor *t, const char *name) {
+    param *p = NEW(param);
+    *p = (param){.name = name, .value = t, .version = 1, .home = scope_current()};
+    t->param = p;
+    return t;
+}
+
 int64_t store_dimension(const store *s, const char *name, int axis, int64_t otherwise) {
     const store_entry *e = store_find(s, name);
     return e && e->shape.rank > axis ? e->shape.dims[axis] : otherwise;

@@ -20,6 +20,9 @@ affine bind_linear(binder *b, const char *name, int64_t out, int64_t in);
 tensor *apply_conv(affine a, const tensor *x, int dilation, dtype out);
 tensor *apply_linear(affine a, const tensor *x);
 
+/* t itself, made of parameters: matrix operations keep its packed form as they keep a parameter's. */
+const tensor *keep_packed(tensor *t, const char *name);
+
 /* Dimension `axis` of a file's tensor, or `otherwise` where there is no such tensor. */
 int64_t store_dimension(const store *s, const char *name, int axis, int64_t otherwise);
 

@@ -1,4 +1,5 @@
-/* Sources of sounds. A model of classes is asked for a class by its name, or by a prompt that holds its name. */
+/* Sources of sounds. A model that follows words is asked for the prompt, and for a loop where a bed needs one; a model of classes for a
+ * class by its name, or by a prompt that holds its name. */
 #include "scene/source.h"
 
 #include <ctype.h>
@@ -9,7 +10,7 @@
 #include "base/text.h"
 #include "scene/arrange.h"
 #include "signal/edit.h"
-#include "systems/generate.h"
+#include "systems/latent.h"
 
 struct sources {
     const scene *scene;
@@ -70,15 +71,28 @@ static int32_t class_of(const model *m, const layer *l) {
 
 /* --- the sources --- */
 
+/* What a model of any length makes where a layer does not say: beds that do not come round too soon, events as long as most are. */
+static const double BED_SECONDS = 12, EVENT_SECONDS = 3;
+
+/* A loop's seam would not outlive a change of the rate. */
+static void ask_in_words(sound_request *r, const model *m, const scene *s, const layer *l) {
+    const bool bed = l->kind == LAYER_BED;
+    r->class = l->class ? model_class(m, l->class) : -1;
+    r->prompt = l->class ? NULL : l->prompt;
+    r->loop = bed && m->rate == s->rate;
+    if (r->seconds == 0) r->seconds = bed ? BED_SECONDS : EVENT_SECONDS;
+}
+
 static sound_request request_for(sources *all, const model *m, size_t i, int64_t take) {
     const scene *s = all->scene;
-    sound_request r = sound_request_default();
+    sound_request r = sound_request_for(m);
     r.seconds = s->layers[i].seconds;
     r.seed = take_seed(s, i, take);
     r.steps = s->steps;
     r.sampler = s->sampler;
     if (s->guidance >= 0) r.guidance = s->guidance;
-    r.class = class_of(m, &s->layers[i]);
+    if (m->latent) ask_in_words(&r, m, s, &s->layers[i]);
+    else r.class = class_of(m, &s->layers[i]);
     return r;
 }
 
@@ -95,12 +109,15 @@ static void catch_sound(void *context, int64_t i, const audio *sound) {
     scope_switch(before);
 }
 
-static audio *generate(sources *all, size_t i, int64_t take) {
-    const model *m = open_model(all, &all->scene->layers[i]);
+/* Silence after what was asked for in words is cut from events. *loops: it is a loop already. */
+static audio *generate(sources *all, size_t i, int64_t take, bool *loops) {
+    const layer *l = &all->scene->layers[i];
+    const model *m = open_model(all, l);
     const sound_request r = request_for(all, m, i, take);
     catching c = {scope_current(), NULL};
     generate_sounds(m, &r, catch_sound, &c);
-    return c.sound;
+    *loops = r.loop;
+    return m->latent && l->kind == LAYER_EVENTS ? trim_silence(c.sound, 60, 0.01, 0.1) : c.sound;
 }
 
 static audio *read_recording(const layer *l) {
@@ -138,9 +155,10 @@ audio *source_sound(sources *all, size_t i, int64_t take) {
     const layer *l = &all->scene->layers[i];
     scope *home = scope_current();
     scope_begin();
-    audio *a = l->file ? read_recording(l) : generate(all, i, take);
+    bool loops = false;
+    audio *a = l->file ? read_recording(l) : generate(all, i, take, &loops);
     a = audio_resample(a, all->scene->rate);
-    if (l->kind == LAYER_BED) a = closed_loop(a, l->cross_fade);
+    if (l->kind == LAYER_BED && !loops) a = closed_loop(a, l->cross_fade);
     if (!isfinite(loudness(a))) warn("layer '%s': its sound is silent", l->name);
     normalise_loudness(a, SOURCE_LUFS, INFINITY);
     scope *work = scope_switch(home);

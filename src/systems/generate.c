@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/progress.h"
-#include "systems/latent.h"
+#include "systems/latent_pieces.h"
 #include "systems/sample.h"
 
 enum { MOST_SAMPLES = 1 << 29 };
@@ -20,7 +20,7 @@ sound_request sound_request_default(void) {
 
 sound_request sound_request_for(const model *m) {
     sound_request r = sound_request_default();
-    if (m->system->latent) r.guidance = m->system->latent->guidance;
+    if (m->latent) r.guidance = m->latent->guidance;
     return r;
 }
 
@@ -31,6 +31,12 @@ int64_t request_samples(const model *m, const sound_request *r) {
         fail(HISS_ERROR_ARGUMENT, "%g s are %.0f samples at %d Hz; give 1 to %d of them", r->seconds, samples, m->rate,
              (int) MOST_SAMPLES);
     return llround(samples);
+}
+
+bool request_watches(const sound_request *r, int64_t step, int64_t steps) {
+    if (!r->watch || step >= steps) return false; /* adaptive walks may take more than they announce */
+    int64_t most = r->most_watched < steps ? r->most_watched : steps;
+    return step * most / steps != (step - 1) * most / steps || step == 0;
 }
 
 static void check_common(const model *m, const sound_request *r) {
@@ -44,10 +50,11 @@ static void check_common(const model *m, const sound_request *r) {
                         : r->reference        ? "a reference"
                         : r->init             ? "a sound to start from"
                         : r->loop             ? "a loop"
+                        : r->vocoder          ? "another vocoder"
                                               : NULL;
-    if (asked && !m->system->latent)
+    if (asked && !m->latent)
         fail(HISS_ERROR_ARGUMENT, "%s cannot be asked for %s: it is made from noise and a class alone", m->path, asked);
-    if (r->guidance != 1 && !m->class_count && !m->system->latent)
+    if (r->guidance != 1 && !m->class_count && !m->latent)
         warn("%s knows no classes: guidance changes nothing", m->path);
 }
 
@@ -66,12 +73,40 @@ static audio *sound_of(const tensor *x, int64_t samples, int rate) {
     return a;
 }
 
+bool has_pieces(const model *m, const sound_request *r) { return latent_has_pieces(m, r); }
+
+void generate_pieces(const model *m, const sound_request *r, int64_t i, take_samples *take, void *context) {
+    request_check(m, r);
+    scope_begin();
+    latent_pieces(m, r, m->latent->prepare(m, r, request_samples(m, r)), i, take, context);
+    scope_end();
+}
+
+typedef struct {
+    audio *sound;
+    int64_t done;
+} joined;
+
+static void join(void *context, const float *samples, int64_t n) {
+    joined *j = context;
+    memcpy(j->sound->samples + j->done, samples, (size_t) n * sizeof(float));
+    j->done += n;
+}
+
+/* A long sound of pieces, whole. */
+static const audio *joined_pieces(const model *m, const sound_request *r, const void *asked, int64_t i) {
+    joined j = {audio_new(request_samples(m, r), 1, m->rate), 0};
+    latent_pieces(m, r, asked, i, join, &j);
+    require(j.done == j.sound->frames);
+    return j.sound;
+}
+
 static void generate_latent(const model *m, const sound_request *r, take_sound take, void *context) {
     scope_begin();
-    const void *asked = m->system->latent->prepare(m, r, request_samples(m, r));
+    const void *asked = m->latent->prepare(m, r, request_samples(m, r));
     for (int64_t i = 0; i < r->count; i++) {
         scope_begin();
-        take(context, i, latent_sound(m, r, asked, i));
+        take(context, i, latent_has_pieces(m, r) ? joined_pieces(m, r, asked, i) : latent_sound(m, r, asked, i));
         scope_end();
     }
     scope_end();
@@ -79,7 +114,7 @@ static void generate_latent(const model *m, const sound_request *r, take_sound t
 
 void generate_sounds(const model *m, const sound_request *r, take_sound take, void *context) {
     request_check(m, r);
-    if (m->system->latent) {
+    if (m->latent) {
         generate_latent(m, r, take, context);
         return;
     }
@@ -113,7 +148,7 @@ audio *vocode_mel(const model *m, const sound_request *r, const tensor *mel) {
         scope_end();
         return result;
     }
-    tensor *batch = tensor_wrap(F32, SHAPE(1, F, M), mel->data);
+    tensor *batch = tensor_wrap(F32, SHAPE(1, F, M), host_data(mel));
     condition c = {.m = m, .mel = batch, .classes = r->class < 0 ? NULL : &r->class, .guidance = r->guidance};
     tensor *x = sample(&c, r, 0, F * m->hop);
     memcpy(result->samples, f32(x), (size_t) result->frames * sizeof(float));
@@ -167,7 +202,7 @@ tensor *mel_read(const char *path, int64_t mels, bool unit_scale) {
     if (x->type != F32 && x->type != F64 && x->type != F16 && x->type != BF16)
         fail(HISS_ERROR_FORMAT, "%s: a mel spectrogram holds real numbers, not %s", path, dtype_name(x->type));
     x = tensor_to_f32(x);
-    if (x->rank == 3 && x->shape[0] == 1) x = tensor_wrap(F32, SHAPE(x->shape[1], x->shape[2]), x->data);
+    if (x->rank == 3 && x->shape[0] == 1) x = tensor_view(x, 0, SHAPE(x->shape[1], x->shape[2]));
     if (x->rank != 2 || count(x) == 0 || (mels && x->shape[0] != mels && x->shape[1] != mels))
         fail(HISS_ERROR_FORMAT,
              "%s: %s is not a mel spectrogram of %lld bands: save it as [bands, frames] or [frames, bands]", path,

@@ -4,6 +4,7 @@
 
 #include "signal/audio.h"
 #include "signal/mel.h"
+#include "signal/resynthesis.h"
 #include "systems/system.h"
 
 /* Seconds from .. to. */
@@ -41,7 +42,16 @@ typedef struct {
     size_t remakes;                          /* 0: all of it is walked back and made anew */
     double handle_guidance[REQUEST_HANDLES]; /* of each handle; NAN: guidance */
     bool loop;                               /* the end leads into the beginning */
+    const char *vocoder;                     /* what sings in place of the shipped one; NULL: that */
+    /* Told what the network is about to see, as sound, at most `most_watched` times a sound, evenly over its steps; NULL: not told.
+     * noise: over the signal, in amplitude. */
+    void (*watch)(void *context, int64_t step, double noise, const audio *state);
+    void *watcher;
+    int64_t most_watched;
 } sound_request;
+
+/* Whether step of steps is one that the request's watcher is told of. */
+bool request_watches(const sound_request *r, int64_t step, int64_t steps);
 
 /* The handles, in the order of handle_guidance. */
 extern const char *const REQUEST_HANDLE_NAMES[REQUEST_HANDLES + 1];
@@ -59,6 +69,10 @@ int64_t request_samples(const model *m, const sound_request *r);
 /* One after another: every sound is a batch of its own, so that its samples depend on nothing but its seed, and memory on
  * nothing but the window. */
 void generate_sounds(const model *m, const sound_request *r, take_sound take, void *context);
+/* Whether a request's sounds are so long that they are made piece by piece (latent_pieces.h), and the i-th of them so: memory does not
+ * grow with its length. generate_sounds gives the same, whole. */
+bool has_pieces(const model *m, const sound_request *r);
+void generate_pieces(const model *m, const sound_request *r, int64_t i, take_samples *take, void *context);
 /* mel [F, M] -> [F hop] samples at m->rate, in the current scope. */
 audio *vocode_mel(const model *m, const sound_request *r, const tensor *mel);
 

@@ -17,48 +17,59 @@ typedef struct {
     const float *keep;   /* [positions]: 1 kept, 0 made */
     bool circular;
     uint64_t turn; /* calls so far: where a loop is cut open */
+    const sampler *kind;
+    levels levels;
+    double to; /* sigma at which the step ends */
     noise_source noise;
     int64_t before, all; /* steps, for the progress */
+    const sound_request *request;
+    int64_t samples;
 } walk_context;
 
 /* --- the network over all positions --- */
 
-/* Weight of row i of n: rising over the overlap where a window before it ends, falling where one follows. */
-static float ramp(int64_t i, int64_t n, int64_t overlap, bool first, bool last) {
+float window_weight(int64_t i, int64_t n, int64_t overlap, bool first, bool last) {
     float up = first ? 1 : (float) (i + 1) / (float) (overlap + 1),
           down = last ? 1 : (float) (n - i) / (float) (overlap + 1);
     return fminf(1, fminf(up, down));
 }
 
+/* Adds weight times rows of a window, of the noise too where it is known. */
 static void add_window(walk_context *w, const tensor *x, double sigma, const int64_t *at, int64_t first, int64_t n,
-                       float *sum, float *weights) {
+                       estimate sums, float *weights) {
     int64_t N = x->shape[1], C = x->shape[2];
     scope_begin();
     const tensor *part = tensor_wrap(F32, SHAPE(1, n, C), f32(x) + first * C);
-    const tensor *clean = w->row->denoise(w->m, w->asked, part, sigma, at + first, N);
+    const estimate e = w->row->denoise(w->m, w->asked, part, sigma, w->to, at + first, N);
+    const tensor *parts[] = {e.clean, e.noise}, *to[] = {sums.clean, sums.noise};
     for (int64_t i = 0; i < n; i++) {
-        float weight = ramp(i, n, w->row->overlap, first == 0, first + n == N);
+        float weight = window_weight(i, n, w->row->overlap, first == 0, first + n == N);
         weights[first + i] += weight;
-        for (int64_t c = 0; c < C; c++) sum[(first + i) * C + c] += weight * f32(clean)[i * C + c];
+        for (int k = 0; k < 2; k++)
+            for (int64_t c = 0; to[k] && parts[k] && c < C; c++)
+                f32(to[k])[(first + i) * C + c] += weight * f32(parts[k])[i * C + c];
     }
     scope_end();
 }
 
 /* Longer states than the network was trained on: windows that overlap, their results mixed (Bar-Tal et al. 2023,
  * arXiv 2302.08113). */
-static tensor *denoise_windows(walk_context *w, const tensor *x, double sigma, const int64_t *at) {
+static estimate denoise_windows(walk_context *w, const tensor *x, double sigma, const int64_t *at) {
     int64_t N = x->shape[1], C = x->shape[2], n = w->row->window < N ? w->row->window : N, step = n - w->row->overlap;
-    tensor *y = tensor_zero(F32, shape_of(x));
+    estimate sums = {tensor_zero(F32, shape_of(x)), sigma == 0 ? tensor_zero(F32, shape_of(x)) : NULL};
     scope_begin();
     float *weights = NEW_ARRAY(float, N);
     for (int64_t first = 0;; first += step) {
         if (first + n > N) first = N - n;
-        add_window(w, x, sigma, at, first, n, f32(y), weights);
+        add_window(w, x, sigma, at, first, n, sums, weights);
         if (first + n == N) break;
     }
-    for (int64_t i = 0; i < N * C; i++) f32(y)[i] /= weights[i / C];
+    for (int64_t i = 0; i < N * C; i++) {
+        f32(sums.clean)[i] /= weights[i / C];
+        if (sums.noise) f32(sums.noise)[i] /= weights[i / C];
+    }
     scope_end();
-    return y;
+    return sums;
 }
 
 /* Rows by `shift` positions later, around the end. */
@@ -70,25 +81,28 @@ static tensor *rolled(const tensor *x, int64_t shift) {
 }
 
 /* A loop is cut open elsewhere in each call, so that every seam is the middle of most passes. */
-static tensor *denoise_all(walk_context *w, const tensor *x, double sigma) {
+static estimate denoise_all(walk_context *w, const tensor *x, double sigma) {
     int64_t N = x->shape[1], shift = w->circular ? (int64_t) (w->turn++ * 37 % (uint64_t) N) : 0;
     scope_begin();
     int64_t *at = NEW_ARRAY(int64_t, N);
     for (int64_t i = 0; i < N; i++) at[(i + shift) % N] = i;
-    tensor *y =
-        shift ? rolled(denoise_windows(w, rolled(x, shift), sigma, at), N - shift) : denoise_windows(w, x, sigma, at);
-    return scope_end_keep(y);
+    estimate e = denoise_windows(w, shift ? rolled(x, shift) : x, sigma, at);
+    if (shift) e.clean = rolled(e.clean, N - shift);
+    if (shift && e.noise) e.noise = rolled(e.noise, N - shift);
+    if (e.noise) SCOPE_END_KEEP(&e.clean, &e.noise);
+    else e.clean = scope_end_keep(e.clean);
+    return e;
 }
 
 static estimate clean_at(void *context, const tensor *x, double sigma) {
     walk_context *w = context;
-    tensor *y = denoise_all(w, x, sigma);
+    estimate e = denoise_all(w, x, sigma);
     int64_t N = x->shape[1], C = x->shape[2];
     for (int64_t i = 0; w->known && i < N * C; i++) {
         float keep = w->keep[i / C];
-        f32(y)[i] = keep * f32(w->known)[i] + (1 - keep) * f32(y)[i];
+        f32(e.clean)[i] = keep * f32(w->known)[i] + (1 - keep) * f32(e.clean)[i];
     }
-    return (estimate){y, NULL};
+    return e;
 }
 
 /* --- levels --- */
@@ -113,16 +127,28 @@ static levels from_strength(levels l, double strength) {
     return cut;
 }
 
-static levels levels_of(const struct latent_row *row, const sound_request *r) {
+const char *latent_sampler(const model *m, const sound_request *r) { return r->sampler ? r->sampler : m->sampler; }
+
+levels latent_levels(const model *m, const sound_request *r) {
+    const struct latent_row *row = m->latent;
+    const bool part = r->init && !r->remakes && r->strength < 1;
     int64_t steps = r->steps ? r->steps : row->steps;
     levels l;
     if (r->schedule) {
-        noise_law law = {.least = row->least, .most = row->most};
+        noise_law law = {.least = row->least, .most = row->most, .process = row->process};
         l = schedule_make(schedule_find(r->schedule), &law, steps);
+    } else if (row->levels) {
+        return row->levels(m, steps, part ? r->strength : 1);
     } else {
         l = flow_levels(steps, row->most);
     }
-    return r->init && !r->remakes && r->strength < 1 ? from_strength(l, r->strength) : l;
+    return part ? from_strength(l, r->strength) : l;
+}
+
+double latent_step_end(const sampler *kind, const levels *l, int64_t step) {
+    if (kind->distilled) return 0;
+    if (step >= l->steps) return l->sigmas[l->steps];
+    return l->sigmas[strcmp(kind->name, "euler") != 0 ? step : step + 1];
 }
 
 /* --- what samplers ask --- */
@@ -131,6 +157,19 @@ static void draw_next(void *context, double from, double to, float *z, int64_t n
     const walk_context *w = context;
     (void) from, (void) to;
     w->noise.draw(w->noise.context, z, n);
+}
+
+/* Notes where the step ends; the state in the network's own scale as sound. */
+static void begin_step(void *context, int64_t step, double sigma, const tensor *x) {
+    walk_context *w = context;
+    const sound_request *r = w->request;
+    w->to = latent_step_end(w->kind, &w->levels, step);
+    if (!request_watches(r, step, w->levels.steps)) return;
+    scope_begin();
+    tensor *z = tensor_to_f32(x);
+    for (int64_t k = 0, n = count(z); k < n; k++) f32(z)[k] *= (float) mixing_at(w->row->process, sigma).a;
+    r->watch(r->watcher, step, sigma, w->row->decode(w->m, w->asked, z, w->samples, r->seed, r->loop));
+    scope_end();
 }
 
 static void tell_progress(void *context, int64_t done, int64_t total) {
@@ -148,16 +187,26 @@ static void check_finite(const model *m, const tensor *x) {
 
 /* --- sounds that are started from, or kept in part --- */
 
-static const float INIT_PEAK = 0.95f; /* the level of sounds in training */
+static const float FULL_PEAK = 0.95f; /* where the level of training is not known */
 
-/* Mono at the model's rate and the level of training; *gain undoes the latter. */
+/* As many channels as the model has: all of one are the same, one is the mean of all. */
+static const audio *with_channels(const audio *a, int channels) {
+    if (a->channels == channels) return a;
+    const audio *mono = a->channels > 1 ? audio_mix_down(a) : a;
+    audio *y = audio_new(mono->frames, channels, mono->rate);
+    for (int64_t i = 0; i < y->frames * channels; i++) y->samples[i] = mono->samples[i / channels];
+    return y;
+}
+
+/* At the model's rate and the level of training; *gain undoes the latter. */
 static const audio *prepare_init(const model *m, const audio *init, float *gain) {
     float peak = audio_peak(init);
     if (!(peak > 1e-5f)) fail(HISS_ERROR_ARGUMENT, "the sound to start from is silent");
-    const audio *mono = init->channels > 1 ? audio_mix_down(init) : init;
-    audio *a = mono->rate != m->rate ? audio_resample(mono, m->rate) : audio_copy(mono);
-    *gain = audio_peak(a) / INIT_PEAK;
-    for (int64_t i = 0; i < a->frames; i++) a->samples[i] /= *gain;
+    init = with_channels(init, m->channels);
+    audio *a = init->rate != m->rate ? audio_resample(init, m->rate) : audio_copy(init);
+    if (!m->latent->peak) return a;
+    *gain = audio_peak(a) / m->latent->peak;
+    for (int64_t i = 0; i < a->frames * a->channels; i++) a->samples[i] /= *gain;
     return a;
 }
 
@@ -184,59 +233,66 @@ static void put_kept_back(const model *m, const sound_request *r, const audio *b
             double outside = fmax(r->remake[k].from - at, at - r->remake[k].to);
             made = fmax(made, fmin(fmax(1 - outside / FADE_SECONDS, 0), 1));
         }
-        a->samples[i] = (float) (sqrt(made) * a->samples[i] + sqrt(1 - made) * before->samples[i]);
+        for (int c = 0; c < a->channels; c++) {
+            float *sample = &a->samples[i * a->channels + c];
+            *sample = (float) (sqrt(made) * *sample + sqrt(1 - made) * before->samples[i * a->channels + c]);
+        }
     }
 }
 
 /* --- one sound --- */
 
 /* Guided networks overshoot: what exceeds full scale is brought to the level of training. */
-static void hold_peak(audio *a) {
-    float peak = audio_peak(a);
-    for (int64_t i = 0; peak > 1 && i < a->frames * a->channels; i++) a->samples[i] *= INIT_PEAK / peak;
+static void hold_peak(const model *m, audio *a) {
+    float peak = audio_peak(a), to = m->latent->peak ? m->latent->peak : FULL_PEAK;
+    for (int64_t i = 0; peak > 1 && i < a->frames * a->channels; i++) a->samples[i] *= to / peak;
 }
 
-/* Noise at the first level, around the sound started from. */
-static tensor *first_state(walk_context *w, shape s, double sigma, const tensor *clean) {
-    tensor *x = tensor_new(F32, SHAPE(1, s.dims[0], s.dims[1]));
-    w->noise.draw(w->noise.context, f32(x), count(x));
+/* Noise at the first level around `clean`, or around nothing; x holds noise. */
+static void set_first_state(tensor *x, double sigma, const tensor *clean) {
     for (int64_t k = 0, n = count(x); k < n; k++) f32(x)[k] = (clean ? f32(clean)[k] : 0) + (float) sigma * f32(x)[k];
-    return x;
 }
 
 audio *latent_sound(const model *m, const sound_request *r, const void *asked, int64_t i) {
-    const struct latent_row *row = m->system->latent;
+    const struct latent_row *row = m->latent;
     int64_t samples = request_samples(m, r);
     shape s = row->state(m, samples, r->loop);
-    levels l = levels_of(row, r);
+    levels l = latent_levels(m, r);
     float gain = 1;
     const audio *init = r->init ? prepare_init(m, r->init, &gain) : NULL;
-    const tensor *clean = init ? row->encode(m, init, s.dims[0]) : NULL;
     walk_context w = {.m = m,
                       .row = row,
                       .asked = asked,
+                      .kind = sampler_find(latent_sampler(m, r)),
+                      .levels = l,
                       .circular = r->loop,
                       .noise = sound_noise(r, i),
                       .before = i * l.steps,
-                      .all = r->count * l.steps};
+                      .all = r->count * l.steps,
+                      .request = r,
+                      .samples = samples};
+    tensor *x = tensor_new(F32, SHAPE(1, s.dims[0], s.dims[1]));
+    w.noise.draw(w.noise.context, f32(x), count(x)); /* before any other */
+    const tensor *clean = init ? row->encode(m, init, s.dims[0], w.noise) : NULL;
     if (init && r->remakes) {
         w.known = clean;
         w.keep = kept_positions(m, r, s.dims[0]);
     }
-    tensor *x = first_state(&w, s, l.sigmas[0], clean);
-    const sampler *kind = sampler_find(r->sampler ? r->sampler : m->system->sampler);
+    set_first_state(x, l.sigmas[0], clean);
     sampling run = {.denoise = {clean_at, &w},
                     .sigmas = l.sigmas,
                     .steps = l.steps,
                     .noise = {draw_next, &w},
                     .options.eta = r->eta,
+                    .watch = begin_step,
+                    .watcher = &w,
                     .progress = tell_progress,
                     .asked = &w};
-    sampler_run(kind, &run, x);
+    sampler_run(w.kind, &run, x);
     check_finite(m, x);
     audio *a = row->decode(m, asked, x, samples, r->seed + (uint64_t) i, r->loop);
     if (init && r->remakes) put_kept_back(m, r, init, a);
     for (int64_t k = 0; k < a->frames * a->channels; k++) a->samples[k] *= gain;
-    if (!init) hold_peak(a);
+    if (!init) hold_peak(m, a);
     return a;
 }

@@ -6,27 +6,50 @@
 #ifndef HISS_SYSTEMS_LATENT_H
 #define HISS_SYSTEMS_LATENT_H
 
-#include "systems/generate.h"
+#include "diffusion/sampler.h"
+#include "diffusion/schedule.h"
+#include "signal/resynthesis.h"
+#include "systems/sample.h"
 
 struct latent_row {
     int64_t window, overlap; /* positions the network sees at once, at most; that neighbours share */
     int64_t steps;
     double guidance;
     double least, most; /* sigma of the levels a schedule may visit */
+    process process;    /* how the network mixes signal and noise */
+    float peak;         /* of sounds in training: those started from are brought there; 0: they are taken as they are */
+    /* Its own levels, from where `strength` of the way back to noise is gone. NULL: even in the time of rectified flow. */
+    levels (*levels)(const model *m, int64_t steps, double strength);
     /* What a request asks of this model, once for all its sounds; fails on what it cannot do. In the current scope. */
     void *(*prepare)(const model *m, const sound_request *r, int64_t samples);
     /* [positions, channels] for so many samples. */
     shape (*state)(const model *m, int64_t samples, bool loop);
-    /* x [1, n, channels] -> clean; row i is position at[i] of `whole` positions. */
-    tensor *(*denoise)(const model *m, const void *asked, const tensor *x, double sigma, const int64_t *at,
-                       int64_t whole);
-    /* A sound as a clean state of so many positions; silence follows it. */
-    tensor *(*encode)(const model *m, const audio *sound, int64_t positions);
+    /* x [1, n, channels] -> what is believed of it, the noise too where sigma is 0, for a step to the level `to` (few-step
+     * networks ask where it ends; it is sigma where the sampler's step is not a straight one); row i is position at[i] of `whole`
+     * positions. */
+    estimate (*denoise)(const model *m, const void *asked, const tensor *x, double sigma, double to, const int64_t *at,
+                        int64_t whole);
+    /* A sound at m->rate as a clean state of so many positions; silence follows it. noise: where an autoencoder draws from. */
+    tensor *(*encode)(const model *m, const audio *sound, int64_t positions, noise_source noise);
     /* samples of sound at m->rate of a clean state [1, positions, channels]; of a loop, whose end leads into its beginning. */
     audio *(*decode)(const model *m, const void *asked, const tensor *x, int64_t samples, uint64_t seed, bool loop);
+    /* The same as the state comes: begun, given clean rows [1, n, channels] one after another, ended. NULL: only as a whole. */
+    void *(*voice_begin)(const model *m, const void *asked, int64_t samples, uint64_t seed, take_samples *take,
+                         void *context);
+    void (*voice_put)(void *voice, const tensor *rows);
+    void (*voice_end)(void *voice);
     /* The class that a text means, -1 for none. NULL: not known. */
     int32_t (*class_like)(const model *m, const char *text);
 };
+
+/* How a request walks: its sampler, its levels of noise. */
+const char *latent_sampler(const model *m, const sound_request *r);
+levels latent_levels(const model *m, const sound_request *r);
+/* Sigma at which step `step` ends that the network is asked for: Euler's goes straight to the next level, samplers of distilled
+ * networks jump to the clean state; others put their steps together of slopes, at the level where they are asked. */
+double latent_step_end(const sampler *kind, const levels *l, int64_t step);
+/* Weight of row i of a window of n, rising where a window before it ends, falling where one follows. */
+float window_weight(int64_t i, int64_t n, int64_t overlap, bool first, bool last);
 
 /* Sound i of a request; asked: what prepare gave. */
 audio *latent_sound(const model *m, const sound_request *r, const void *asked, int64_t i);

@@ -8,11 +8,12 @@
 #include "base/text.h"
 #include "signal/edit.h"
 #include "systems/latent.h"
+#include "systems/prompt.h"
 #include "systems/rows.h"
 #include "systems/shipped.h"
-#include "systems/text_embed.h"
+#include "systems/vocoder.h"
 
-enum { HOP = 512, RATE = 44100, LONGEST_PROMPT = 8192 };
+enum { HOP = 512, RATE = 44100 };
 /* Patches of the canvases of training, in frames of 8: the shortest that holds a sound is taken. */
 static const int64_t CANVASES[] = {8, 16, 32, 64};
 enum { CANVAS_COUNT = 4, LONGEST = 64, OVERLAP = 16 };
@@ -32,6 +33,7 @@ typedef struct {
     int count;
     const tensor *coarse; /* [1, N, M / 8 + 1] of all positions, or NULL */
     float seconds;
+    float inside; /* guidance that a few-step network is told; 1: none */
     const model *vocoder;
 } asked_for;
 
@@ -73,7 +75,8 @@ static tensor *features_of(const model *m, const audio *sound) {
     return mel_compute(&f, samples, n);
 }
 
-static tensor *encode(const model *m, const audio *sound, int64_t positions) {
+static tensor *encode(const model *m, const audio *sound, int64_t positions, noise_source noise) {
+    (void) noise;
     const mel_patches *p = mel_dit_patches(m->network);
     scope_begin();
     return scope_end_keep(mel_to_patches(p, normal_of(m, features_of(m, sound), positions * p->frames)));
@@ -101,11 +104,19 @@ static void blur(tensor *coarse, double width) { /* [1, N, C] */
     scope_end();
 }
 
+static bool is_silent(const tensor *mel) {
+    for (int64_t i = 0, n = count(mel); i < n; i++)
+        if (f32(mel)[i] > SILENCE + 1e-3f) return false;
+    return true;
+}
+
 static const tensor *coarse_of(const model *m, const sound_request *r, int64_t positions) {
     const mel_patches *p = mel_dit_patches(m->network);
     if (r->mel->shape[1] != p->bands)
         fail(HISS_ERROR_ARGUMENT, "the rough mel has %lld bands, %s has %lld", (long long) r->mel->shape[1], m->path,
              (long long) p->bands);
+    if (is_silent(r->mel))
+        fail(HISS_ERROR_ARGUMENT, "the rough mel is silent: give a course that the sound is to follow");
     tensor *coarse = mel_coarse(p, normal_of(m, r->mel, positions * p->frames));
     if (r->mel_blur > 0) blur(coarse, r->mel_blur);
     return handle_rows(coarse, 1, NULL);
@@ -122,60 +133,20 @@ static const tensor *style_of(const model *m, const audio *reference) {
 
 /* --- texts --- */
 
-static void check_prompt(const char *what, const char *text) {
-    size_t length = strlen(text);
-    if (strspn(text, " \t\r\n") == length)
-        fail(HISS_ERROR_ARGUMENT, "the %s is empty: say what to make, or leave it out", what);
-    if (length > LONGEST_PROMPT)
-        fail(HISS_ERROR_ARGUMENT,
-             "the %s has %zu characters; at most %d are taken, and its first 256 words or parts of words are heard",
-             what, length, LONGEST_PROMPT);
-}
+static text_encoder *encoder_of(const model *m) { return prompt_encoder(m, mel_dit_sizes(m->network)->text); }
 
-static text_encoder *encoder_of(const model *m) {
-    text_encoder *e = text_encoder_open(shipped_model("text"));
-    int64_t wanted = mel_dit_sizes(m->network)->text;
-    if (text_encoder_width(e) != wanted)
-        fail(HISS_ERROR_FORMAT, "%s: follows texts of %lld numbers, the model 'text' gives %lld", m->path,
-             (long long) wanted, (long long) text_encoder_width(e));
-    return e;
-}
-
-static const tensor *text_rows(const text_encoder *e, const char *text) {
-    return handle_rows(text_embed(e, &text, 1), sqrtf((float) text_encoder_width(e)), NULL);
-}
-
-/* Between two texts on the arc of unit vectors that joins them. */
-static const tensor *blended_rows(const text_encoder *e, const char *from, const char *to, double part) {
-    int64_t E = text_encoder_width(e);
-    tensor *two = text_embed(e, (const char *const[]){from, to}, 2), *one = tensor_new(F32, SHAPE(1, E));
-    const float *a = f32(two), *b = a + E;
-    double dot = 0;
-    for (int64_t i = 0; i < E; i++) dot += (double) a[i] * b[i];
-    double angle = acos(fmin(fmax(dot, -1), 1)), whole = sin(angle);
-    double left = whole > 1e-6 ? sin((1 - part) * angle) / whole : 1 - part,
-           right = whole > 1e-6 ? sin(part * angle) / whole : part;
-    for (int64_t i = 0; i < E; i++) f32(one)[i] = (float) (left * a[i] + right * b[i]);
-    return handle_rows(one, sqrtf((float) E), NULL);
-}
+/* As the network takes them: unit vectors times sqrt(E). */
+static const tensor *text_rows(const tensor *unit) { return handle_rows(unit, sqrtf((float) unit->shape[1]), NULL); }
 
 /* The class whose words mean nearly the same. */
 static int32_t class_like(const model *m, const char *text) {
     static const float LEAST = 0.6f; /* cosine below which words do not mean the same */
     if (!m->classes) return -1;
     scope_begin();
-    const text_encoder *e = encoder_of(m);
-    int64_t K = m->class_count, E = text_encoder_width(e);
-    const float *all = f32(text_embed(e, (const char *const *) m->classes, K)), *wanted = f32(text_embed(e, &text, 1));
-    int32_t best = -1;
-    float most = LEAST;
-    for (int64_t k = 0; k < K; k++) {
-        float dot = 0;
-        for (int64_t i = 0; i < E; i++) dot += all[k * E + i] * wanted[i];
-        if (dot > most) most = dot, best = (int32_t) k;
-    }
+    float likeness;
+    int32_t best = prompt_class(m, encoder_of(m), text, &likeness);
     scope_end();
-    return best;
+    return likeness > LEAST ? best : -1;
 }
 
 /* --- guidance --- */
@@ -217,6 +188,7 @@ static void give(branch *b, const branch *all, int handle) {
 /* Classifier-free guidance (Ho and Salimans 2022) with a weight for each handle: handles of one weight are added together, the
  * weakest first, and each addition counts times its weight. `nothing` is what all additions start from. */
 static void branch_out(asked_for *a, const sound_request *r, const branch *nothing, const branch *all) {
+    a->inside = 1;
     pull pulls[REQUEST_HANDLES];
     int n = pulls_of(r, pulls);
     branch b = *nothing;
@@ -232,6 +204,25 @@ static void branch_out(asked_for *a, const sound_request *r, const branch *nothi
     if (b.share != 0 || !a->count) a->branches[a->count++] = b;
 }
 
+/* A few-step network has guidance inside: one branch where all handles pull alike and nothing is asked away; else branches are
+ * mixed as of any network. */
+static bool guided_inside(asked_for *a, const model *m, const sound_request *r, const branch *all) {
+    const mel_dit_config *c = mel_dit_sizes(m->network);
+    pull pulls[REQUEST_HANDLES];
+    int n = pulls_of(r, pulls);
+    if (!c->few_steps || r->negative || !n || pulls[0].guidance != pulls[n - 1].guidance) return false;
+    double g = pulls[0].guidance, held = fmin(g, c->guidance_high);
+    if (g < c->guidance_low) return false;
+    if (g > held)
+        warn("%s was taught guidance from %g to %g: %g is taken in place of %g", m->path, c->guidance_low,
+             c->guidance_high, held, g);
+    a->branches[a->count++] = *all;
+    a->branches[0].coarse = r->mel != NULL;
+    a->branches[0].share = 1;
+    a->inside = (float) held;
+    return true;
+}
+
 /* --- the row --- */
 
 /* A loop takes the nearest number of patches: its spectrogram is stretched to its length. */
@@ -244,26 +235,50 @@ static shape state(const model *m, int64_t samples, bool loop) {
     return SHAPE(patches, c->components);
 }
 
+/* Whether what a vocoder takes is what the network gives. */
+static bool sings(const model *vocoder, const mel_front *own) {
+    if (!vocoder->mels) return false;
+    const mel_front its = model_front(vocoder);
+    const double top = own->high_hz > 0 ? own->high_hz : own->rate / 2.0,
+                 its_top = its.high_hz > 0 ? its.high_hz : its.rate / 2.0;
+    return its.rate == own->rate && its.bands == own->bands && its.stft.hop == own->stft.hop &&
+           its.stft.n_fft == own->stft.n_fft && its.stft.window == own->stft.window && its.log == own->log &&
+           its.scale == own->scale && its.low_hz == own->low_hz && its_top == top;
+}
+
+static const model *open_vocoder(const model *m, const sound_request *r) {
+    if (!r->vocoder) return model_open(shipped_model("vocoder"));
+    const model *vocoder = model_open(r->vocoder);
+    const mel_front own = front_of(m);
+    if (!sings(vocoder, &own))
+        fail(HISS_ERROR_ARGUMENT,
+             "--vocoder %s: does not sing the mel spectrograms of %s: it must take those of BigVGAN v2 at %d Hz, %d "
+             "bands, hop "
+             "%d, window %d",
+             r->vocoder, m->path, own.rate, own.bands, own.stft.hop, own.stft.window);
+    return vocoder;
+}
+
 static void *prepare(const model *m, const sound_request *r, int64_t samples) {
     asked_for *a = NEW(asked_for);
     branch nothing = {.class = -1}, all = {.class = r->class};
-    if (r->prompt) check_prompt("prompt", r->prompt);
-    if (r->negative) check_prompt("negative prompt", r->negative);
-    if (r->blend) check_prompt("second prompt", r->blend);
+    if (r->prompt) prompt_check("prompt", r->prompt);
+    if (r->negative) prompt_check("negative prompt", r->negative);
+    if (r->blend) prompt_check("second prompt", r->blend);
     if (r->blend && !r->prompt) fail(HISS_ERROR_ARGUMENT, "a second prompt needs a first one to start from");
     if (r->prompt || r->negative) {
         const text_encoder *e = encoder_of(m);
-        if (r->prompt)
-            all.text = r->blend ? blended_rows(e, r->prompt, r->blend, r->blend_part) : text_rows(e, r->prompt);
-        if (r->negative) nothing.text = text_rows(e, r->negative);
+        if (r->prompt) all.text = text_rows(prompt_between(e, r->prompt, r->blend, r->blend_part));
+        if (r->prompt) prompt_note_language(m, e, r->prompt);
+        if (r->negative) nothing.text = text_rows(prompt_between(e, r->negative, NULL, 0));
     }
     int64_t positions = state(m, samples, r->loop).dims[0];
     a->seconds = (float) ((double) samples / m->rate);
     if (positions > LONGEST) a->seconds = (float) ((double) LONGEST * (double) m->hop / m->rate);
     if (r->mel) a->coarse = coarse_of(m, r, positions);
     if (r->reference) all.style = style_of(m, r->reference);
-    branch_out(a, r, &nothing, &all);
-    a->vocoder = model_open(shipped_model("vocoder"));
+    if (!guided_inside(a, m, r, &all)) branch_out(a, r, &nothing, &all);
+    a->vocoder = open_vocoder(m, r);
     return a;
 }
 
@@ -297,27 +312,36 @@ static const tensor *stack_coarse(const asked_for *a, const int64_t *at, int64_t
     return y;
 }
 
-static tensor *denoise(const model *m, const void *asked, const tensor *x, double sigma, const int64_t *at,
-                       int64_t whole) {
+static estimate denoise(const model *m, const void *asked, const tensor *x, double sigma, double to, const int64_t *at,
+                        int64_t whole) {
     const asked_for *a = asked;
     int64_t n = x->shape[1], P = x->shape[2], B = a->count;
     (void) whole;
-    float level = (float) (1 / (1 + sigma)), t[MOST_BRANCHES], seconds[MOST_BRANCHES];
+    float level = (float) (1 / (1 + sigma)), t[MOST_BRANCHES], seconds[MOST_BRANCHES], jump[MOST_BRANCHES],
+          inside[MOST_BRANCHES];
     int32_t classes[MOST_BRANCHES];
     scope_begin();
     tensor *z = tensor_new(F32, SHAPE(B, n, P));
     for (int64_t b = 0; b < B; b++) {
         t[b] = level;
         seconds[b] = a->seconds;
+        jump[b] = (float) (1 / (1 + to)) - level;
+        inside[b] = a->inside;
         classes[b] = a->branches[b].class;
         for (int64_t i = 0; i < n * P; i++) f32(z)[b * n * P + i] = level * f32(x)[i];
     }
-    mel_dit_condition c = {seconds, classes, stack(a, text_of), stack_coarse(a, at, n), stack(a, style_row)};
+    mel_dit_condition c = {.seconds = seconds,
+                           .classes = classes,
+                           .text = stack(a, text_of),
+                           .coarse = stack_coarse(a, at, n),
+                           .style = stack(a, style_row),
+                           .jump = jump,
+                           .guidance = inside};
     const float *w = f32(mel_dit_forward(m->network, z, t, &c));
     tensor *clean = tensor_zero(F32, SHAPE(1, n, P));
     for (int64_t b = 0; b < B; b++)
         for (int64_t i = 0; i < n * P; i++) f32(clean)[i] += (float) a->branches[b].share * w[b * n * P + i];
-    return scope_end_keep(clean);
+    return (estimate){scope_end_keep(clean), NULL};
 }
 
 /* log-mel [F, M] of patches [1, N, P]. */
@@ -378,17 +402,63 @@ static audio *decode(const model *m, const void *asked, const tensor *x, int64_t
     return result;
 }
 
+/* --- the same piece by piece --- */
+
+typedef struct {
+    const model *m;
+    vocoder_stream *stream;
+    int64_t frames, samples; /* left */
+    take_samples *take;
+    void *context;
+} voice;
+
+/* The last frame reaches beyond the end. */
+static void pass_sung(void *context, const float *samples, int64_t n) {
+    voice *v = context;
+    if (n > v->samples) n = v->samples;
+    v->samples -= n;
+    if (n) v->take(v->context, samples, n);
+}
+
+static void *voice_begin(const model *m, const void *asked, int64_t samples, uint64_t seed, take_samples *take,
+                         void *context) {
+    const asked_for *a = asked;
+    if (a->vocoder->system != &SYSTEM_VOCODER)
+        fail(HISS_ERROR_ARGUMENT,
+             "%s: sounds as long as this are sung as they come, which %s cannot; make shorter ones", a->vocoder->path,
+             a->vocoder->system->name);
+    voice *v = NEW(voice);
+    *v = (voice){m, NULL, (samples + HOP - 1) / HOP, samples, take, context};
+    v->stream = vocoder_stream_of(a->vocoder, seed, pass_sung, v);
+    return v;
+}
+
+static void voice_put(void *to, const tensor *rows) {
+    voice *v = to;
+    const tensor *mel = mel_of_patches(mel_dit_patches(v->m->network), rows);
+    const int64_t n = mel->shape[0] < v->frames ? mel->shape[0] : v->frames;
+    vocoder_stream_push(v->stream, f32(mel), n);
+    v->frames -= n;
+}
+
+static void voice_end(void *to) { vocoder_stream_finish(((voice *) to)->stream); }
+
 static const struct latent_row LATENT = {.window = LONGEST,
                                          .overlap = OVERLAP,
                                          .steps = 12,
                                          .guidance = 2,
                                          .least = 0.02,
                                          .most = 1000,
+                                         .process = PROCESS_STRAIGHT,
+                                         .peak = 0.95f,
                                          .prepare = prepare,
                                          .state = state,
                                          .denoise = denoise,
                                          .encode = encode,
                                          .decode = decode,
+                                         .voice_begin = voice_begin,
+                                         .voice_put = voice_put,
+                                         .voice_end = voice_end,
                                          .class_like = class_like};
 
 const system_row SYSTEM_MEL_DIT = {

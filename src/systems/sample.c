@@ -150,14 +150,18 @@ void sample_walk(const condition *c, const sample_plan *p, tensor *x) {
 }
 
 typedef struct {
-    int64_t before, all;
+    const sound_request *request;
+    int64_t steps, before, all;
+    int rate;
 } counter;
 
 static void report(void *context, int64_t pass, double alpha_bar, const tensor *x) {
     const counter *k = context;
-    (void) alpha_bar, (void) x;
     int64_t done = k->before + pass + 1; /* an adaptive walk may take more */
     progress("denoising", done < k->all ? done : k->all, k->all);
+    if (!request_watches(k->request, pass, k->steps)) return;
+    const audio state = {.samples = f32(x), .frames = x->shape[1], .channels = 1, .rate = k->rate};
+    k->request->watch(k->request->watcher, pass, sqrt((1 - alpha_bar) / alpha_bar), &state);
 }
 
 tensor *sample(const condition *c, const sound_request *r, int64_t i, int64_t T) {
@@ -165,8 +169,8 @@ tensor *sample(const condition *c, const sound_request *r, int64_t i, int64_t T)
     levels l = r->betas ? levels_of_betas(r->betas, r->beta_count)
                         : schedule_make(&SCHEDULES[find("schedule", r->schedule, schedule_names())], &law, r->steps);
     noise_source source = sound_noise(r, i);
-    counter k = {i * l.steps, r->count * l.steps};
-    sample_plan p = {r->sampler ? r->sampler : c->m->system->sampler, l, r->eta, source, report, &k};
+    counter k = {r, l.steps, i * l.steps, r->count * l.steps, c->m->rate};
+    sample_plan p = {r->sampler ? r->sampler : c->m->sampler, l, r->eta, source, report, &k};
     tensor *x = tensor_new(F32, SHAPE(1, T));
     source.draw(source.context, f32(x), T);
     sample_walk(c, &p, x);

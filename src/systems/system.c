@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "diffusion/sampler.h"
 #include "systems/latent.h"
 #include "systems/rows.h"
 #include "systems/window.h"
@@ -72,6 +73,32 @@ const system_row *system_find(config settings, const store *s) {
     return NULL;
 }
 
+sampling_defaults sampling_read(config c) {
+    static const char *const keys[] = {"sampler", "steps", "guidance", NULL};
+    sampling_defaults d = {0};
+    if (!config_has(c, "sampling")) return d;
+    c = config_get(c, "sampling");
+    config_only(c, keys);
+    d.sampler = config_string(c, "sampler", NULL);
+    d.steps = config_int(c, "steps", 0, 0, 100000);
+    d.guidance = config_number(c, "guidance", 0, 0, 100);
+    if (d.sampler && !sampler_find(d.sampler))
+        fail(HISS_ERROR_FORMAT, "%s: sampler: there is no '%s'", c.where, d.sampler);
+    return d;
+}
+
+/* What the model says of its own sounds. */
+static void use_sampling(model *m) {
+    const sampling_defaults own = sampling_read(m->settings);
+    if (own.sampler) m->sampler = own.sampler;
+    if (!m->latent || (!own.steps && !(own.guidance > 0))) return;
+    struct latent_row *row = NEW(struct latent_row);
+    *row = *m->latent;
+    if (own.steps) row->steps = own.steps;
+    if (own.guidance > 0) row->guidance = own.guidance;
+    m->latent = row;
+}
+
 static void read_classes(model *m) {
     if (!config_has(m->settings, "classes")) return;
     config list = config_get(m->settings, "classes");
@@ -114,8 +141,12 @@ model *model_from(const char *path, const store *s, config settings) {
     m->rate = (int) config_int(m->settings, "sample_rate", DEFAULT_RATE, 1000, 768000);
     m->length = config_int(m->settings, "audio_len", 0, 0, INT64_C(1) << 31);
     m->limit = 1;
+    m->channels = 1;
+    m->latent = m->system->latent;
+    m->sampler = m->system->sampler;
     binder *b = binder_load(s);
     m->system->open(m, s, b);
+    use_sampling(m);
     m->parameters = binder_finish(b, true);
     m->window = WINDOW_SAMPLES;
     m->front = m->mels ? config_string(m->settings, "front", m->system->front) : NULL;
@@ -160,7 +191,7 @@ int32_t model_class(const model *m, const char *name) {
     long long number;
     if (parse_long(name, 0, m->class_count - 1, &number)) return (int32_t) number;
     int32_t like = class_by_words(m, name);
-    if (like < 0 && m->system->latent && m->system->latent->class_like) like = m->system->latent->class_like(m, name);
+    if (like < 0 && m->latent && m->latent->class_like) like = m->latent->class_like(m, name);
     if (like >= 0) {
         warn("--class %s: taken as %s", name, m->classes[like]);
         return like;

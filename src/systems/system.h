@@ -2,6 +2,7 @@
  *
  * A model is a folder of hiss's own (config.json and weights.safetensors) or a published file (lmnt's .pt, or safetensors of
  * its tensors). config.json is one flat object: "system", "sample_rate", "hop_samples", "audio_len", "classes" (names),
+ * "sampling" (how sounds of a latent system are made where nothing else is asked: sampler, steps, guidance),
  * "noise_schedule" (betas of training), "inference_noise_schedule", "front" (a row of the mel front ends) and the network's own
  * keys (see its *_config_read).
  *
@@ -28,14 +29,24 @@ typedef struct {
     tensor *(*predict)(const model *m, const tensor *x, double alpha_bar, const tensor *mel, const int32_t *classes);
     /* What is left to do to a denoised x [B, T], in place; NULL: nothing. */
     void (*finish)(const model *m, tensor *x, const int32_t *classes);
-    const char *sampler; /* its own; NULL: the paper's loop */
+    const char *sampler; /* of its models; NULL: the paper's loop */
     /* A vocoder of one pass, without sampler: mel [F, M] to F hop samples; its predict is NULL. */
     void (*sing)(const model *m, uint64_t seed, const tensor *mel, float *samples);
-    const struct latent_row *latent; /* what stands in for predict and finish where the state is not sound (latent.h) */
+    const struct latent_row
+        *latent; /* of its models; what stands in for predict and finish where the state is not sound (latent.h) */
 } system_row;
 
 /* NULL-terminated. */
 extern const system_row *const SYSTEMS[];
+
+/* How a model's sounds are made where a request says nothing: config.json's "sampling". */
+typedef struct {
+    const char *sampler; /* NULL: the system's */
+    int64_t steps;       /* 0: the system's */
+    double guidance;     /* 0: the system's */
+} sampling_defaults;
+/* The object "sampling" of a configuration or a recipe; fails on a sampler that there is not. */
+sampling_defaults sampling_read(config c);
 
 struct model {
     const system_row *system;
@@ -55,8 +66,11 @@ struct model {
     size_t beta_count;
     double *fast; /* betas of its own short schedule */
     size_t fast_count;
-    float limit;    /* what a clean state of the walk lies within: 1 for sound itself */
-    int64_t window; /* samples predicted at a time */
+    const struct latent_row *latent; /* the system's, or a copy with numbers of the model's own */
+    const char *sampler;             /* its own; NULL: the paper's loop */
+    int channels;                    /* of its sounds */
+    float limit;                     /* what a clean state of the walk lies within: 1 for sound itself */
+    int64_t window;                  /* samples predicted at a time */
 };
 
 /* Opens it in the current scope; missing, misshapen or unknown tensors are an error that lists them. */

@@ -64,6 +64,13 @@ tensor *text_embed(const text_encoder *e, const char *const *texts, int64_t n) {
     return all;
 }
 
+int64_t text_pieces(const text_encoder *e, const char *text) {
+    scope_begin();
+    const int64_t n = (int64_t) tokenize(e->words, text, 0).count - (int64_t) tokenize(e->words, "", 0).count;
+    scope_end();
+    return n;
+}
+
 tensor *text_states(const text_encoder *e, const char *text) {
     scope_begin();
     token_list t = tokenize(e->words, text, (size_t) e->most);

@@ -106,6 +106,12 @@ static void open(model *m, const store *s, binder *b) {
     m->mels = front.bands;
 }
 
+vocoder_stream *vocoder_stream_of(const model *m, uint64_t seed, take_samples *take, void *context) {
+    resynthesis_settings settings = vocoder_settings_read(m->settings);
+    settings.key = sound_key(seed);
+    return vocoder_stream_new(m->network, settings, take, context);
+}
+
 typedef struct {
     float *to;
     int64_t done, total;
@@ -118,10 +124,8 @@ static void take(void *context, const float *samples, int64_t n) {
 }
 
 static void sing(const model *m, uint64_t seed, const tensor *mel, float *samples) {
-    resynthesis_settings settings = vocoder_settings_read(m->settings);
-    settings.key = sound_key(seed);
     sung s = {samples, 0, mel->shape[0] * m->hop};
-    vocoder_stream *v = vocoder_stream_new(m->network, settings, take, &s);
+    vocoder_stream *v = vocoder_stream_of(m, seed, take, &s);
     const int64_t F = mel->shape[0], M = mel->shape[1];
     for (int64_t i = 0; i < F; i += WINDOW) {
         vocoder_stream_push(v, f32(mel) + i * M, F - i < WINDOW ? F - i : WINDOW);

@@ -270,7 +270,8 @@ static attention_problem there(const problem *a) {
                                .bias_batch = a->bias_batch,
                                .bias_heads = a->bias_heads,
                                .scale = a->scale,
-                               .causal = a->causal};
+                               .causal = a->causal,
+                               .bf16 = operands() == BF16};
 }
 
 static void attention_backward(node *n) {

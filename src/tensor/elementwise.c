@@ -64,6 +64,7 @@ UNARY(leaky, ROW_LEAKY, x > 0 ? x : a * x, x > 0 ? 1.0f : a)
 UNARY(swish, ROW_SILU, x *fast_sigmoid(x), fast_sigmoid(x) * (1.0f + x * (1.0f - fast_sigmoid(x))))
 UNARY(tangent, ROW_TANH, fast_tanh(x), 1.0f - fast_tanh(x) * fast_tanh(x))
 UNARY(rooted, ROW_ROOT, sqrtf(x > 0 ? x : 0), 0.5f / sqrtf(x > 1e-12f ? x : 1e-12f))
+UNARY(exponential, ROW_ELU, x > 0 ? x : fast_exp(x) - 1.0f, x > 0 ? 1.0f : fast_exp(x))
 UNARY(gauss, ROW_GELU, fast_gelu(x), gelu_slope(x))
 UNARY(gauss_tanh, ROW_GELU_TANH, fast_gelu_tanh(x), gelu_tanh_slope(x))
 
@@ -78,6 +79,8 @@ tensor *silu(const tensor *x, dtype out) { return unary_apply(x, swish, 0, out);
 tensor *tanh_of(const tensor *x, dtype out) { return unary_apply(x, tangent, 0, out); }
 
 tensor *square_root(const tensor *x, dtype out) { return unary_apply(x, rooted, 0, out); }
+
+tensor *elu(const tensor *x, dtype out) { return unary_apply(x, exponential, 0, out); }
 
 tensor *gelu(const tensor *x, dtype out) { return unary_apply(x, gauss, 0, out); }
 

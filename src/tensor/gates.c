@@ -22,9 +22,9 @@ CLONES static void gate_kernel(const float *const *in, float *out, int64_t first
         const float *restrict a = in[0] + r * 2 * C, *restrict b = in[1] ? in[1] + r * 2 * C : NULL;
         float *restrict y = out + r * C;
         if (b)
-            for (int64_t i = 0; i < C; i++) y[i] = fast_sigmoid(a[i] + b[i]) * fast_tanh(a[C + i] + b[C + i]);
+            for (int64_t i = 0; i < C; i++) y[i] = fast_gate(a[i] + b[i], a[C + i] + b[C + i]);
         else
-            for (int64_t i = 0; i < C; i++) y[i] = fast_sigmoid(a[i]) * fast_tanh(a[C + i]);
+            for (int64_t i = 0; i < C; i++) y[i] = fast_gate(a[i], a[C + i]);
     }
 }
 

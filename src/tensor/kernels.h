@@ -34,8 +34,10 @@ typedef enum {
     ROW_GELU_TANH_SLOPE,
     ROW_ROOT,       /* sqrt(max(x, 0)) */
     ROW_ROOT_SLOPE, /* 0.5 / sqrt(max(x, 1e-12)) */
-    ROW_ADD,        /* a, b; context width_only */
-    ROW_ADD_ROWS,   /* x; context shared_row: x + d */
+    ROW_ELU,        /* x, or exp(x) - 1 below 0 */
+    ROW_ELU_SLOPE,
+    ROW_ADD,      /* a, b; context width_only */
+    ROW_ADD_ROWS, /* x; context shared_row: x + d */
     /* broadcast.c; context gating */
     ROW_GATE,     /* x or none, y -> x + y gate */
     ROW_MULTIPLY, /* a, b */
@@ -64,6 +66,11 @@ typedef enum {
     ROW_FILM_SLOPE_F,     /* x, f, dy -> [rows, 2C] */
     /* standardize.c: (x - mean) / deviation, cut to +-limit; context normalising */
     ROW_NORMALISE,
+    /* snake.c; context snake_waves */
+    ROW_SNAKE,             /* x -> x + sin(a x)^2 inverse_b */
+    ROW_SNAKE_SLOPE,       /* x, dy -> dx */
+    ROW_SNAKE_SLOPE_ALPHA, /* x, dy -> [rows, C]: what each row adds to the gradient of ln a */
+    ROW_SNAKE_SLOPE_BETA,  /* and of ln b */
     ROW_NAMES
 } row_name;
 
@@ -119,6 +126,11 @@ typedef struct {
     float limit;
     int64_t width;
 } normalising;
+
+typedef struct {
+    const float *a, *inverse_b; /* [C] */
+    int64_t C;
+} snake_waves;
 
 /* Blocks of `length` elements, `to_step` and `from_step` apart: how runs of rows and channels are cut and joined. */
 typedef struct {

@@ -75,8 +75,6 @@ typedef struct {
     scope *home; /* where gradients live during backward */
 } tape_state;
 
-bool tape_pause(void);
-void tape_resume(bool was);
 tape_state tape_nest(void);
 void tape_seed(const tensor *t, const float *gradient);
 void tape_nest_end(tape_state outer);

@@ -18,6 +18,14 @@ typedef struct {
 tensor *conv1d(const tensor *x, const tensor *w, const tensor *b, conv1d_options options);
 /* The padding that keeps the length (odd K, stride 1). */
 tensor *conv1d_same(const tensor *x, const tensor *w, const tensor *b, int dilation, dtype out);
+/* conv1d_same of x with each row `factor` times (odd K), which is not made for it (conv_repeated.c): rows first .. end - 1 of
+ * the result; end 0: all of them, which alone can be recorded. */
+typedef struct {
+    int factor, dilation;
+    int64_t first, end;
+    dtype out;
+} repeated_options;
+tensor *conv1d_repeated(const tensor *x, const tensor *w, const tensor *b, repeated_options options);
 /* x [..., N], w [M, N], b [M] or NULL -> [..., M], F32; multiplied in the type of x. */
 tensor *linear(const tensor *x, const tensor *w, const tensor *b);
 /* The same with w [N, M] (linear_columns.c). */
@@ -34,6 +42,8 @@ tensor *silu(const tensor *x, dtype out);
 tensor *tanh_of(const tensor *x, dtype out);
 /* The square root of x, of 0 where x is below; its slope is held to that at 1e-12. */
 tensor *square_root(const tensor *x, dtype out);
+/* x, or exp(x) - 1 below 0. (Clevert et al. 2016, arXiv 1511.07289) */
+tensor *elu(const tensor *x, dtype out);
 /* x Phi(x), and its form with tanh. (Hendrycks and Gimpel 2016) */
 tensor *gelu(const tensor *x, dtype out);
 tensor *gelu_tanh(const tensor *x, dtype out);
@@ -128,6 +138,22 @@ tensor *film(const tensor *x, const tensor *f, float slope, dtype out);
  * every position, or NULL for neither. x [B, ..., C]. (norm.c) */
 tensor *rms_silu(const tensor *x, const tensor *f, dtype out);
 
+/* --- autoencoders of sound (snake.c, transposed.c, weight_norm.c) --- */
+
+/* x + sin(a x)^2 / (b + 1e-9) with a = exp(alpha), b = exp(beta), [C] each. */
+tensor *snake(const tensor *x, const tensor *alpha, const tensor *beta, dtype out);
+/* The transposed convolution of w [Cin, Cout, K]: its kernel [stride Cout, Cin, ceil(K / stride)] and bias [stride Cout] as
+ * those of a dense one, made once; x [B, T, Cin] with these -> [B, (T - 1) stride - 2 pad + K, Cout]. bias may be NULL. */
+tensor *transposed_kernel(const tensor *w, int stride);
+tensor *transposed_bias(const tensor *b, int stride);
+typedef struct {
+    int stride, width, pad; /* width: K */
+    dtype out;
+} transposed_options;
+tensor *transposed_conv1d(const tensor *x, const tensor *kernel, const tensor *bias, transposed_options options);
+/* gain v / |v|, the length over all dimensions but the first; gain as many as those. */
+tensor *weight_norm(const tensor *v, const tensor *gain);
+
 /* --- time (time.c) --- */
 
 /* Every factor-th row, beginning with the first: [B, T, C] -> [B, T / factor, C]. */
@@ -141,6 +167,9 @@ tensor *reshape(const tensor *x, shape s);
 
 /* Rows of w [N, C] by index: [n] -> [n, C]. */
 tensor *embedding(const tensor *w, const int32_t *index, int64_t n);
+
+/* cos(2 pi x w) and sin(2 pi x w), w [H] or [H, 1] -> [N, 2 H]; gradients flow to w alone. (fourier.c) */
+tensor *fourier_waves(const float *x, int64_t N, const tensor *w, bool cosines_first);
 
 /* --- losses: one number, F32 (loss.c) --- */
 tensor *l1_loss(const tensor *prediction, const tensor *target);

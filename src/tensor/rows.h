@@ -80,5 +80,14 @@ static inline float fast_tanh(float x) {
     float y = a < 0.05f ? small : big;
     return x < 0 ? -y : y;
 }
+/* sigmoid(a) tanh(b) by one division. */
+static inline float fast_gate(float a, float b) {
+    float size = b < 0 ? -b : b, square = size * size;
+    float ea = fast_exp(-a), eb = fast_exp(-2.0f * size);
+    float small = size * (1.0f - square * (0.33333333f - square * 0.13333333f));
+    float over = size < 0.05f ? small : 1.0f - eb, under = size < 0.05f ? 1.0f : 1.0f + eb;
+    float y = over / ((1.0f + ea) * under);
+    return b < 0 ? -y : y;
+}
 
 #endif

@@ -45,6 +45,9 @@ param *params_find(const params *p, const char *name); /* NULL if there is none 
 /* Recording, per thread. Off by default; tapes do not nest. Ends by itself when an error unwinds. */
 void tape_begin(void);
 bool recording(void);
+/* Nothing is recorded between; returns whether it was, for tape_resume. */
+bool tape_pause(void);
+void tape_resume(bool was);
 /* Differentiates a one-element F32 tensor through everything recorded since tape_begin and ends the recording.
  * scale multiplies the gradients (1 / accumulated batches). */
 void backward(const tensor *loss, float scale);

@@ -66,6 +66,13 @@ tensor *tensor_wrap(dtype type, shape s, void *data) {
     return t;
 }
 
+tensor *tensor_view(const tensor *t, int64_t first, shape s) {
+    tensor *view = tensor_wrap(t->type, s, (char *) t->data + (size_t) first * dtype_size(t->type));
+    view->device = t->device;
+    view->home = scope_current();
+    return view;
+}
+
 shape shape_of(const tensor *t) {
     shape s = {.rank = t->rank};
     memcpy(s.dims, t->shape, sizeof s.dims);

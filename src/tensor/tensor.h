@@ -46,6 +46,8 @@ tensor *tensor_new(dtype type, shape s);
 tensor *tensor_zero(dtype type, shape s);
 tensor *tensor_from(const float *values, shape s);    /* copies */
 tensor *tensor_wrap(dtype type, shape s, void *data); /* borrows data */
+/* The memory of t from element `first` on, wherever it lies, as another shape of the same type; not recorded. */
+tensor *tensor_view(const tensor *t, int64_t first, shape s);
 shape shape_of(const tensor *t);
 int64_t count(const tensor *t); /* elements */
 size_t tensor_bytes(const tensor *t);

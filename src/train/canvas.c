@@ -74,6 +74,7 @@ static int shortest_that_holds(const canvases *c, int64_t frames) {
 static void put(canvases *c, int length, size_t item, double weight) {
     shelf *s = &c->shelves[length];
     if (weight <= 0) return;
+    require(s->item && s->sum); /* a length of the settings has its shelf */
     s->item[s->count] = item;
     s->sum[s->count] = (s->count ? s->sum[s->count - 1] : 0) + weight;
     s->count++;

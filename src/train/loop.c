@@ -147,7 +147,7 @@ static void open_log(run *r) {
 
 static void read_recipe(run *r) {
     const train_options *o = r->options;
-    r->recipe = recipe_load(o->recipe);
+    r->recipe = recipe_load(o->recipe, o->from, o->distil);
     if (o->has_seed) r->recipe->seed = o->seed;
     if (o->has_precision) r->recipe->numbers = o->numbers;
     r->steps = o->steps ? o->steps : r->recipe->steps;
@@ -175,10 +175,39 @@ static void open_data(run *r) {
     r->source = r->recipe->system->source ? r->recipe->system->source(&d) : dataset_source(r->data);
 }
 
+/* The weights of the model that training starts from; what only the new network has keeps its own beginning. */
+static void start_from(const run *r, const model *from) {
+    for (size_t i = 0; i < r->parameters->count; i++) {
+        param *to = r->parameters->items[i], *old = params_find(from->parameters, to->name);
+        if (!old) continue;
+        if (count(old->value) != count(to->value))
+            fail(HISS_ERROR_ARGUMENT, "%s: %s is %s, the recipe's network has %s: give it the same classes", from->path,
+                 to->name, shape_text(shape_of(old->value)), shape_text(shape_of(to->value)));
+        memcpy(to->value->data, old->value->data, tensor_bytes(to->value));
+        param_changed(to);
+    }
+    for (size_t i = 0; i < from->parameters->count; i++) from->parameters->items[i]->trainable = false;
+}
+
+/* Changes with any weight. */
+static uint64_t fingerprint_of(const model *m) {
+    uint64_t h = 0xCBF29CE484222325u;
+    for (size_t i = 0; m && i < m->parameters->count; i++) {
+        const tensor *t = m->parameters->items[i]->value;
+        const uint32_t *bits = t->data;
+        for (int64_t k = 0, n = count(t); k < n; k++) h = (h ^ bits[k]) * 0x100000001B3u;
+    }
+    return h;
+}
+
 static void make_network(run *r) {
+    const trainable *system = r->recipe->system;
+    const model *from = r->recipe->from;
     binder *b = binder_new(random_child(r->key, KEY_START));
-    r->network = r->recipe->system->make(r->model, b);
+    r->network = system->make(r->model, b);
     r->parameters = binder_finish(b, true);
+    if (from) start_from(r, from);
+    if (from && system->teach) system->teach(r->network, from->network, r->recipe->document);
     r->optimizer = optimizer_new(&r->recipe->optimizer, r->parameters);
     int64_t weights = params_elements(r->parameters) * (int64_t) sizeof(float);
     checkpoint_prepare(r->options->out, weights + optimizer_state_bytes(r->optimizer));
@@ -186,13 +215,16 @@ static void make_network(run *r) {
 
 static void resume(run *r) {
     r->state = (progress_state){.held_out = NAN, .seed = r->recipe->seed, .data = dataset_fingerprint(r->data)};
+    if (r->recipe->from) r->state.data ^= fingerprint_of(r->recipe->from);
     char *latest = r->options->resume ? checkpoint_latest(r->options->out) : NULL;
     if (!latest) {
-        if (r->recipe->system->fit) r->recipe->system->fit(r->network, r->source, random_child(r->key, KEY_FIT));
+        if (r->recipe->system->fit && !r->recipe->from)
+            r->recipe->system->fit(r->network, r->source, random_child(r->key, KEY_FIT));
         return;
     }
     progress_state saved = checkpoint_restore(latest, r->model, r->parameters, r->optimizer);
-    if (saved.data != r->state.data) warn("the recordings are not those of before: the losses will differ");
+    if (saved.data != r->state.data)
+        warn("the recordings, or the model started from, are not those of before: the losses will differ");
     if (saved.seed != r->state.seed) warn("the seed is not that of before: the losses will differ");
     saved.data = r->state.data;
     saved.seed = r->state.seed;
@@ -287,7 +319,9 @@ static void measure_held_out(run *r) {
     optimizer_swap_average(r->optimizer);
     for (int64_t i = 0; i < r->held_out_batches; i++) {
         scope_begin();
-        const tensor *loss = r->recipe->system->loss(r->network, r->held_out[i], NULL);
+        const trainable *system = r->recipe->system;
+        const tensor *loss = system->measure ? system->measure(r->network, r->held_out[i])
+                                             : system->loss(r->network, r->held_out[i], NULL);
         sum += (double) *f32(loss) * (double) r->held_out[i]->size;
         clips += r->held_out[i]->size;
         scope_end();

@@ -38,7 +38,9 @@ typedef struct {
 
 typedef struct {
     const char *recipe, *data,
-        *out; /* a .json; a folder or a manifest (NULL: what the recipe's data.path says); a folder */
+        *out;         /* a .json; a folder or a manifest (NULL: what the recipe's data.path says); a folder */
+    const char *from; /* a model to start from, "default" for hiss's own; NULL: as the recipe says */
+    bool distil;      /* into few steps: that model teaches */
     bool resume;
     int64_t steps;  /* 0: as the recipe says */
     double minutes; /* stop (and save) after this long; 0: never */

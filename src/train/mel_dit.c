@@ -14,7 +14,7 @@
 #include "tensor/eigen.h"
 #include "tensor/ops.h"
 #include "train/canvas.h"
-#include "train/trainable.h"
+#include "train/mel_dit.h"
 
 static const double LEVEL_MEAN = -0.8, LEVEL_SPREAD = 1.0,
                     NEAREST = 0.05; /* of t before the sigmoid; to the clean end */
@@ -25,12 +25,14 @@ static void *make(config network, binder *b) {
     return mel_dit_bind(&c, b);
 }
 
-static int64_t hop(config network) {
+int64_t mel_dit_hop(config network) {
     (void) network;
     return HOP;
 }
 
-static int64_t mels(config network) { return mel_dit_config_read(network).bands; }
+int64_t mel_dit_mels(config network) { return mel_dit_config_read(network).bands; }
+
+const char *const MEL_DIT_KEYS[] = {"width", "blocks", "heads", "components", "patch", "bands", "text_width", NULL};
 
 /* --- what it sees --- */
 
@@ -65,7 +67,7 @@ static tensor *embed(void *context, const char *const *texts, int64_t n) {
     return text_embed(*encoder, texts, n);
 }
 
-static batch_source source(const trainable_data *d) {
+batch_source mel_dit_source(const trainable_data *d) {
     mel_dit_config c = mel_dit_config_read(d->network);
     canvas_settings s = canvas_settings_read(d->recipe, HANDLES);
     const recordings *list = dataset_recordings(d->data);
@@ -192,7 +194,7 @@ static const bool *with(const batch *b, handle which) {
     return given;
 }
 
-static mel_dit_condition condition_of(const mel_dit *net, const batch *b, const tensor *normal) {
+mel_dit_condition mel_dit_asked(const mel_dit *net, const batch *b, const tensor *normal) {
     const mel_patches *p = mel_dit_patches(net);
     int64_t *valid = NEW_ARRAY(int64_t, b->size), E = b->text->shape[1];
     for (int64_t i = 0; i < b->size; i++) valid[i] = valid_frames(b, i);
@@ -224,22 +226,10 @@ static tensor *loss(const void *model, const batch *b, loss_trace *seen) {
         f32(weight)[i] = (float) (1 / (left * left));
     }
     tensor *z = gated_add(gate_channels(w, spread(t, 1, 0, B, P), F32), b->noise, spread(t, -1, 1, B, P));
-    mel_dit_condition c = condition_of(net, b, normal);
+    mel_dit_condition c = mel_dit_asked(net, b, normal);
     tensor *predicted = mel_dit_forward(net, z, t, &c);
     if (seen) *seen = (loss_trace){z, predicted, t};
     return weighted_mse_loss(predicted, w, weight);
 }
 
-static const char *const KEYS[] = {"width", "blocks", "heads", "components", "patch", "bands", "text_width", NULL};
-
-const trainable TRAIN_MEL_DIT = {.name = "mel-dit",
-                                 .keys = KEYS,
-                                 .front = "hiss",
-                                 .hop = hop,
-                                 .mels = mels,
-                                 .classes = true,
-                                 .features = true,
-                                 .make = make,
-                                 .source = source,
-                                 .fit = fit,
-                                 .loss = loss};
+const trainable TRAIN_MEL_DIT = {MEL_DIT_ROW, .make = make, .fit = fit, .loss = loss, .few_steps = &DISTIL_MEL_DIT};

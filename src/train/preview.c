@@ -2,6 +2,7 @@
  */
 #include "train/preview.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -64,11 +65,11 @@ static void make_preview(void *argument) {
     preview *p = argument;
     p->home = scope_current();
     const model *m = model_open(p->model);
-    sound_request request = sound_request_default();
+    sound_request request = sound_request_for(m);
     request.steps = p->recipe->sounds.steps;
     request.sampler = p->recipe->sounds.sampler;
     request.schedule = p->recipe->sounds.schedule;
-    request.guidance = p->recipe->sounds.guidance;
+    if (!isnan(p->recipe->sounds.guidance)) request.guidance = p->recipe->sounds.guidance;
     p->sounds = NEW_ARRAY(const audio *, p->recipe->sounds.count);
     p->names = NEW_ARRAY(const char *, p->recipe->sounds.count);
     if (p->mel && m->mels) make_vocoded(p, m, &request);

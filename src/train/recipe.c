@@ -1,9 +1,11 @@
 /* Reading recipes: see recipe.h. */
 #include "train/recipe.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "systems/shipped.h"
 
 enum { MOST_STEPS = 1000000000 };
 
@@ -45,7 +47,7 @@ static void read_rhythm(recipe *r, config c) {
     r->sounds.steps = config_int(s, "steps", 0, 0, 100000);
     r->sounds.sampler = config_string(s, "sampler", NULL);
     r->sounds.schedule = config_string(s, "schedule", NULL);
-    r->sounds.guidance = config_number(s, "guidance", 1, -100, 100);
+    r->sounds.guidance = config_number(s, "guidance", NAN, -100, 100);
 }
 
 /* Names, and words for each of them. */
@@ -67,7 +69,7 @@ static void read_data(recipe *r, config document) {
     r->data_path = config_string(c, "path", NULL);
     r->data.features = r->system->features;
     read_classes(r, document);
-    r->by_class = config_bool(c, "class", false);
+    r->by_class = config_bool(c, "class", r->from && r->data.class_count);
     if (r->by_class && !r->system->classes)
         fail(HISS_ERROR_ARGUMENT, "%s: class: %s takes no class labels", c.where, r->system->name);
     if (!mels) return;
@@ -82,14 +84,76 @@ static void read_data(recipe *r, config document) {
     r->data.mel = &r->front;
 }
 
-recipe *recipe_load(const char *path) {
-    static const char *const keys[] = {"about",   "system", "network", "data",   "training", "optimizer",
-                                       "average", "every",  "sounds",  "canvas", "classes",  NULL};
+/* --- training that starts from a model --- */
+
+/* The row and the model. */
+static void choose_start(recipe *r, config c, const char *from, bool distil) {
+    const char *system = r->system->name;
+    if (!from) from = config_string(c, "from", distil ? "default" : NULL);
+    if (distil && !(r->system = r->system->few_steps))
+        fail(HISS_ERROR_ARGUMENT, "%s: %s cannot be distilled into few steps; mel-dit can", c.where, system);
+    if (!from) return;
+    r->from = model_open(!strcmp(from, "default") ? shipped_model("sound") : from);
+    if (strcmp(r->from->system->name, system) != 0)
+        fail(HISS_ERROR_ARGUMENT, "%s: the recipe is for %s, and %s is of %s", c.where, system, from,
+             r->from->system->name);
+    if (config_has(r->from->settings, "few_steps"))
+        fail(HISS_ERROR_ARGUMENT, "%s is distilled into few steps already: start from the model that it learned from",
+             from);
+}
+
+/* The model's network, with what a few-step one knows besides; the recipe may say the same. */
+static void take_network(recipe *r, config c) {
+    json_t *network = json_make_object();
+    for (const char *const *key = r->system->keys; *key; key++)
+        json_object_set(network, *key, json_object_get(r->from->settings.value, *key));
+    const char *key;
+    json_t *said;
+    json_object_foreach(r->network.value, key, said) {
+        if (!json_equal(said, json_object_get(network, key)))
+            fail(HISS_ERROR_ARGUMENT, "%s: network.%s is not that of %s, which training starts from", c.where, key,
+                 r->from->path);
+    }
+    if (r->system->teach) {
+        json_t *few = json_make_object();
+        json_t *range = config_has(c, "distil") ? json_object_get(config_get(c, "distil").value, "guidance") : NULL;
+        json_object_set_new(few, "guidance", range ? json_incref(range) : json_pack("[i, i]", 1, 4));
+        json_object_set_new(network, "few_steps", few);
+    }
+    r->network = (config){network, c.where, NULL};
+}
+
+/* Its classes and their words, in its order. */
+static void take_classes(recipe *r, config c) {
+    if (!r->from->classes) return;
+    json_t *classes = json_make_object();
+    for (int32_t i = 0; i < r->from->class_count; i++) {
+        const char **words;
+        size_t n = model_class_words(r->from, i, &words);
+        json_t *list = json_array();
+        for (size_t k = 0; k < n; k++) json_array_append_new(list, json_string(words[k]));
+        json_object_set_new(classes, r->from->classes[i], list);
+    }
+    if (config_has(c, "classes") && !json_equal(config_get(c, "classes").value, classes))
+        warn("%s: the classes are those of %s, not the recipe's", c.where, r->from->path);
+    json_object_set(c.value, "classes", classes);
+}
+
+recipe *recipe_load(const char *path, const char *from, bool distil) {
+    static const char *const keys[] = {"about",     "system",  "network", "data",     "training",
+                                       "optimizer", "average", "every",   "sounds",   "canvas",
+                                       "classes",   "from",    "distil",  "sampling", NULL};
     recipe *r = NEW(recipe);
     config c = r->document = config_load(path);
     config_only(c, keys);
     r->system = trainable_named(config_need_string(c, "system"));
+    sampling_read(c);
+    choose_start(r, c, from, distil);
     r->network = part(c, "network", r->system->keys);
+    if (r->from) {
+        take_network(r, c);
+        take_classes(r, c);
+    }
     read_data(r, c);
     read_training(r, c);
     read_rhythm(r, c);
@@ -107,6 +171,8 @@ config recipe_model(const recipe *r, const char *const *classes, size_t class_co
         json_object_set_new(o, "front", json_string(r->front.name));
     }
     json_object_update(o, r->network.value);
+    config saying = config_has(r->document, "sampling") || !r->from ? r->document : r->from->settings;
+    if (config_has(saying, "sampling")) json_object_set(o, "sampling", config_get(saying, "sampling").value);
     if (r->by_class) {
         json_t *list = json_array();
         for (size_t i = 0; i < class_count; i++) json_array_append_new(list, json_string(classes[i]));

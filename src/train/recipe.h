@@ -3,13 +3,16 @@
 #ifndef HISS_TRAIN_RECIPE_H
 #define HISS_TRAIN_RECIPE_H
 
+#include "systems/system.h"
 #include "train/optimizer.h"
 #include "train/trainable.h"
 
 typedef struct {
     config document;
     const trainable *system;
-    config network;        /* its configuration's keys */
+    config network; /* its configuration's keys */
+    const model
+        *from; /* the model that training starts from or is taught by, whose network and classes it has; or NULL */
     const char *data_path; /* or NULL */
     dataset_settings data;
     mel_front front; /* data.mel points here for a network that takes a mel */
@@ -25,12 +28,13 @@ typedef struct {
     struct {
         int64_t count, steps;           /* steps 0: the schedule's own */
         const char *sampler, *schedule; /* NULL: the paper's */
-        double guidance;
+        double guidance;                /* NAN: the model's own */
     } sounds;
 } recipe;
 
-/* In the current scope. */
-recipe *recipe_load(const char *path);
+/* In the current scope. from: a model, or "default" for the one that comes with hiss; NULL: what the recipe's "from" says. distil:
+ * the row of its system for few steps. */
+recipe *recipe_load(const char *path, const char *from, bool distil);
 /* The config.json of a model trained by it: see src/systems. classes may be NULL. */
 config recipe_model(const recipe *r, const char *const *classes, size_t class_count);
 

@@ -17,7 +17,7 @@ typedef struct {
     const char *out; /* the run's folder */
 } trainable_data;
 
-typedef struct {
+typedef struct trainable {
     const char *name;                                  /* as src/systems calls it */
     const char *const *keys;                           /* of its network's configuration; NULL-terminated */
     const char *front;                                 /* its mel front end */
@@ -35,11 +35,17 @@ typedef struct {
     /* The mean loss of a batch, one F32 number, recorded. All that is drawn comes with the batch. trace: NULL, or gets
      * what the network was given and gave. */
     tensor *(*loss)(const void *model, const batch *b, loss_trace *trace);
+    /* What is told of held-out batches; NULL: the loss. */
+    tensor *(*measure)(const void *model, const batch *b);
+    /* The row that distils a trained network of this kind into one of few steps, or NULL; of that row: who teaches what `make`
+     * gave, which lives as long, and how ("distil" of the recipe). */
+    const struct trainable *few_steps;
+    void (*teach)(void *model, const void *teacher, config distil);
 } trainable;
 
 /* NULL-terminated. */
 extern const trainable *const TRAINABLES[];
-extern const trainable TRAIN_MEL_DIT, TRAIN_VOCODER, TRAIN_JUDGE;
+extern const trainable TRAIN_MEL_DIT, TRAIN_VOCODER, TRAIN_JUDGE, DISTIL_MEL_DIT;
 /* Fails with the nearest names. */
 const trainable *trainable_named(const char *name);
 

@@ -29,8 +29,10 @@ struct parity_case {
 #pragma weak PARITY_TEXT
 #pragma weak PARITY_EVAL
 #pragma weak PARITY_GENERATOR
-static const parity_row *const TABLES[] = {PARITY_WAVES,  PARITY_TRAINING, PARITY_TORCHRNG, PARITY_DIFFUSION,
-                                           PARITY_SIGNAL, PARITY_TEXT,     PARITY_EVAL,     PARITY_GENERATOR};
+#pragma weak PARITY_STABLE_AUDIO
+static const parity_row *const TABLES[] = {PARITY_WAVES,     PARITY_TRAINING,  PARITY_TORCHRNG,
+                                           PARITY_DIFFUSION, PARITY_SIGNAL,    PARITY_TEXT,
+                                           PARITY_EVAL,      PARITY_GENERATOR, PARITY_STABLE_AUDIO};
 
 config parity_info(const parity_case *c) { return c->info; }
 config parity_config(const parity_case *c) { return config_get(c->info, "config"); }

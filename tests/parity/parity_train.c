@@ -70,7 +70,8 @@ static void compare_gradients(training *t) {
     for (size_t i = 0; i < t->parameters->count; i++) {
         const param *p = t->parameters->items[i];
         char *name = format("grad.%s", p->name);
-        if (parity_has_out(t->c, name)) parity_out(t->c, name, tensor_wrap(F32, shape_of(p->value), p->grad));
+        if (parity_has_out(t->c, name))
+            parity_out(t->c, name, tensor_wrap(F32, shape_of(p->value), (void *) param_gradient(p)));
     }
     if (!parity_has_out(t->c, "grad_l2")) return;
     enum { HEAD = 8 };
@@ -81,10 +82,11 @@ static void compare_gradients(training *t) {
         const char *name = json_string_value(config_at(names, (size_t) i).value);
         const param *p = name ? params_find(t->parameters, name) : NULL;
         if (!p) fail(HISS_ERROR_FORMAT, "no parameter %s", name ? name : "?");
+        const float *gradient = param_gradient(p);
         double sum = 0;
-        for (int64_t k = 0; k < count(p->value); k++) sum += (double) p->grad[k] * p->grad[k];
+        for (int64_t k = 0; k < count(p->value); k++) sum += (double) gradient[k] * gradient[k];
         f32(norms)[i] = (float) sqrt(sum);
-        for (int64_t k = 0; k < HEAD && k < count(p->value); k++) f32(heads)[i * HEAD + k] = p->grad[k];
+        for (int64_t k = 0; k < HEAD && k < count(p->value); k++) f32(heads)[i * HEAD + k] = gradient[k];
     }
     parity_out(t->c, "grad_l2", norms);
     parity_out(t->c, "grad_head", heads);

@@ -12,4 +12,21 @@ void conv_f32_backward_data(const conv1d_problem *c, const float *dy, const tens
 /* dw [out_c, in_c, kernel] += . */
 void conv_f32_backward_weights(const conv1d_problem *c, const float *x, const float *dy, float *dw);
 
+/* Rows first .. end - 1 of a convolution (that keeps the length) of x [in_time, in_c] with each row `factor` times, which are
+ * not there: taps that fall on one row are added up first. */
+typedef struct {
+    int64_t in_time, in_c, out_c, first, end;
+    int kernel, dilation, factor;
+} repeated_problem;
+void conv_f32_repeated(const repeated_problem *c, const float *x, const tensor *w, const float *bias, float *y);
+
+/* Of a kernel that computes more than the product of its rows, on its own threads: weights laid out once, then products of
+ * some rows, y [rows, columns] = or (add) += the sum over taps of x[r row + k tap] times the weights, + bias. */
+typedef struct {
+    const float *panels, *bias;
+    int64_t taps, steps, columns;
+} f32_weights;
+f32_weights f32_weights_of(const tensor *w, const tensor *bias);
+void f32_rows(const f32_weights *w, const float *x, int64_t row, int64_t tap, int64_t rows, float *y, bool add);
+
 #endif

@@ -1,12 +1,13 @@
 #include "tensor/cpu/panels.h"
 
 #include <pthread.h>
+#include <string.h>
 
 #include "tensor/cpu/tile.h"
 
 struct panels {
     struct panels *next;
-    panels_order order;
+    panels_key key;
     uint64_t version;
     float *data;
 };
@@ -25,31 +26,76 @@ static void unlock(void *unused) {
 
 static int64_t panel_count(int64_t columns) { return (columns + TILE_COLUMNS - 1) / TILE_COLUMNS; }
 
-static void fill(float *to, const float *w, int64_t out_c, int64_t in_c, int K, panels_order order) {
-    bool forward = order == PANELS_FORWARD;
-    int64_t columns = forward ? out_c : in_c, steps = forward ? in_c : out_c;
-    int64_t column_step = forward ? in_c * K : K, step_step = forward ? K : in_c * K;
+/* --- taps --- */
+
+static int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -((b - 1 - a) / b); }
+
+static int64_t repeated_row(int kernel, panels_key key, int k) {
+    return floor_div(key.phase + (int64_t) (k - kernel / 2) * key.dilation, key.factor);
+}
+
+panels_reach repeated_reach(int kernel, panels_key key) {
+    int64_t first = repeated_row(kernel, key, 0);
+    return (panels_reach){first, (int) (repeated_row(kernel, key, kernel - 1) - first) + 1};
+}
+
+bool repeated_like_before(int kernel, panels_key key) {
+    panels_key before = key;
+    before.phase--;
+    bool alike = key.phase > 0;
+    for (int k = 0; k < kernel; k++) alike &= repeated_row(kernel, key, k) == repeated_row(kernel, before, k);
+    return alike;
+}
+
+static int tap_count(int kernel, panels_key key) {
+    return key.order == PANELS_REPEATED ? repeated_reach(kernel, key).taps : kernel;
+}
+
+/* Where tap k of the kernel goes. */
+static int place_of(int kernel, panels_key key, int k) {
+    if (key.order == PANELS_REPEATED) return (int) (repeated_row(kernel, key, k) - repeated_row(kernel, key, 0));
+    return key.order == PANELS_FORWARD ? k : kernel - 1 - k;
+}
+
+/* --- filling --- */
+
+/* Adds tap k of the columns from `first` on to one panel's tap. */
+static void add_tap(float *panel, const float *w, int64_t out_c, int64_t in_c, int K, int k, int64_t first, bool back) {
+    int64_t columns = back ? in_c : out_c, steps = back ? out_c : in_c;
+    int64_t column_step = back ? K : in_c * K, step_step = back ? in_c * K : K;
+    int64_t n = columns - first < TILE_COLUMNS ? columns - first : TILE_COLUMNS;
+    for (int64_t p = 0; p < steps; p++)
+        for (int64_t j = 0; j < n; j++) panel[p * TILE_COLUMNS + j] += w[(first + j) * column_step + p * step_step + k];
+}
+
+static void fill(float *to, const float *w, int64_t out_c, int64_t in_c, int K, panels_key key) {
+    bool back = key.order == PANELS_BACKWARD;
+    int64_t columns = back ? in_c : out_c, steps = back ? out_c : in_c;
+    int taps = tap_count(K, key);
 #pragma omp parallel for schedule(static) if (columns * steps * K > PANELS_PARALLEL)
-    for (int64_t n = 0; n < panel_count(columns) * K; n++) {
-        int64_t first = n / K * TILE_COLUMNS;
-        int k = forward ? (int) (n % K) : K - 1 - (int) (n % K);
+    for (int64_t n = 0; n < panel_count(columns) * taps; n++) {
         float *panel = to + n * steps * TILE_COLUMNS;
-        for (int64_t p = 0; p < steps; p++)
-            for (int64_t j = 0; j < TILE_COLUMNS; j++)
-                panel[p * TILE_COLUMNS + j] =
-                    first + j < columns ? w[(first + j) * column_step + p * step_step + k] : 0.0f;
+        memset(panel, 0, (size_t) (steps * TILE_COLUMNS) * sizeof(float));
+        for (int k = 0; k < K; k++)
+            if (place_of(K, key, k) == n % taps) add_tap(panel, w, out_c, in_c, K, k, n / taps * TILE_COLUMNS, back);
     }
+}
+
+/* --- keeping --- */
+
+static bool same(panels_key a, panels_key b) {
+    return a.order == b.order && a.factor == b.factor && a.dilation == b.dilation && a.phase == b.phase;
 }
 
 static void forget(void *slot) { *(struct panels **) slot = NULL; }
 
-static panels *find(param *owner, panels_order order, size_t size) {
+static panels *find(param *owner, panels_key key, size_t size) {
     for (panels *k = owner->panels; k; k = k->next)
-        if (k->order == order) return k;
+        if (same(k->key, key)) return k;
     scope *before = scope_switch(owner->home);
     panels *k = NEW(panels);
     k->data = alloc(size);
-    k->order = order;
+    k->key = key;
     if (!owner->panels) defer(forget, &owner->panels);
     scope_switch(before);
     k->next = owner->panels;
@@ -57,21 +103,21 @@ static panels *find(param *owner, panels_order order, size_t size) {
     return k;
 }
 
-const float *panels_of(const tensor *w, int64_t out_c, int64_t in_c, int kernel, panels_order order) {
-    bool forward = order == PANELS_FORWARD;
-    int64_t columns = forward ? out_c : in_c, steps = forward ? in_c : out_c;
-    size_t size = (size_t) (panel_count(columns) * kernel * steps * TILE_COLUMNS) * sizeof(float);
+const float *panels_of(const tensor *w, int64_t out_c, int64_t in_c, int kernel, panels_key key) {
+    bool back = key.order == PANELS_BACKWARD;
+    int64_t columns = back ? in_c : out_c, steps = back ? out_c : in_c;
+    size_t size = (size_t) (panel_count(columns) * tap_count(kernel, key) * steps * TILE_COLUMNS) * sizeof(float);
     if (!w->param) {
         float *data = alloc(size);
-        fill(data, w->data, out_c, in_c, kernel, order);
+        fill(data, w->data, out_c, in_c, kernel, key);
         return data;
     }
     scope_begin();
     pthread_mutex_lock(&lock);
     defer(unlock, NULL);
-    panels *k = find(w->param, order, size);
+    panels *k = find(w->param, key, size);
     if (k->version != w->param->version) {
-        fill(k->data, w->data, out_c, in_c, kernel, order);
+        fill(k->data, w->data, out_c, in_c, kernel, key);
         k->version = w->param->version;
     }
     scope_end();

@@ -55,6 +55,7 @@ UNARY(leaky, x > 0 ? x : a * x, x > 0 ? 1.0f : a)
 UNARY(swish, swish(x), swish_slope(x))
 UNARY(tangent, tangent(x), tangent_slope(x))
 UNARY(rooted, sqrtf(x > 0 ? x : 0), 0.5f / sqrtf(x > 1e-12f ? x : 1e-12f))
+UNARY(exponential, x > 0 ? x : expm1f(x), x > 0 ? 1.0f : expf(x))
 UNARY(gauss, gauss(x), gauss_slope(x))
 UNARY(gauss_tanh, gauss_tanh(x), gauss_tanh_slope(x))
 
@@ -66,6 +67,12 @@ FORMULA(half_added, 2, 1, r[0] = (v[0] + v[1]) * a)   /* x, half of r */
 FORMULA(half_given, 1, 2, r[0] = v[0] * a; r[1] = 0;) /* dy; the other half of r has none of it */
 /* x, mean, deviation */
 FORMULA(normalised, 3, 1, const float z = (v[0] - v[1]) / v[2]; r[0] = z < -a ? -a : z > a ? a : z)
+
+/* v = x, a, 1 / b (, dy): x + sin(a x)^2 / b, and its slopes with regard to x, ln a and ln b. */
+FORMULA(snake, 3, 1, const float s = sinf(v[1] * v[0]); r[0] = v[0] + s * s * v[2])
+FORMULA(snake_change, 4, 1, r[0] = v[3] * (1.0f + v[1] * v[2] * sinf(2.0f * v[1] * v[0])))
+FORMULA(snake_change_a, 4, 1, r[0] = v[3] * v[1] * v[0] * v[2] * sinf(2.0f * v[1] * v[0]))
+FORMULA(snake_change_b, 4, 1, const float s = sinf(v[1] * v[0]); r[0] = -v[3] * s * s * v[2] * (1.0f - 1e-9f * v[2]))
 
 /* Gated linear units. v = gate half, plain half (, dy). */
 #define UNIT(NAME)                                                                                                     \

@@ -237,6 +237,15 @@ void map_normalised(const row_call &c) {
     apply<formulas::normalised>(s, m->limit);
 }
 
+template <class F> void map_snake(const row_call &c) {
+    const snake_waves *w = c.numbers<snake_waves>();
+    strips s = plain(c);
+    s.read[3] = s.read[1];
+    s.read[1] = vector(w->a, w->C, c.count, 0);
+    s.read[2] = vector(w->inverse_b, w->C, c.count, 0);
+    apply<F>(s, 0);
+}
+
 row_mapper *mapper(row_name name) {
     using namespace formulas;
     switch (name) {
@@ -254,6 +263,8 @@ row_mapper *mapper(row_name name) {
     case ROW_GELU_TANH_SLOPE: return map_unary<gauss_tanh_change>;
     case ROW_ROOT: return map_unary<rooted_value>;
     case ROW_ROOT_SLOPE: return map_unary<rooted_change>;
+    case ROW_ELU: return map_unary<exponential_value>;
+    case ROW_ELU_SLOPE: return map_unary<exponential_change>;
     case ROW_ADD: return map_plain<sum>;
     case ROW_ADD_ROWS: return map_add_rows;
     case ROW_GATE: return map_gate;
@@ -277,6 +288,10 @@ row_mapper *mapper(row_name name) {
     case ROW_FILM_SLOPE_X: return map_film<film_change_x>;
     case ROW_FILM_SLOPE_F: return map_film<film_change_f>;
     case ROW_NORMALISE: return map_normalised;
+    case ROW_SNAKE: return map_snake<snake>;
+    case ROW_SNAKE_SLOPE: return map_snake<snake_change>;
+    case ROW_SNAKE_SLOPE_ALPHA: return map_snake<snake_change_a>;
+    case ROW_SNAKE_SLOPE_BETA: return map_snake<snake_change_b>;
     default: cuda_check(cudaErrorInvalidValue, "a row kernel that the device does not know"); return NULL;
     }
 }

@@ -1,0 +1,181 @@
+#include "models/diffwave_fused.h"
+
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+#include "base/parallel.h"
+#include "tensor/cpu/conv_f32.h"
+#include "tensor/cpu/tile.h"
+#include "tensor/rows.h"
+
+/* Rows a core computes at a time, and for each thread those that go through all layers at a time. */
+enum { BLOCK = 8 * TILE_ROWS, CHUNK_BLOCKS = 10, TAPS = 3 };
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* --- one layer --- */
+
+typedef struct {
+    f32_weights dilated, mel, output;
+    int64_t C, M, T, dilation;
+    const diffwave_rows *r;
+} kernel;
+
+/* A thread's memory: the rows the taps read, the gate's result behind them, and wide rows before and after it. */
+static size_t scratch_size(const kernel *k) { return (size_t) (BLOCK * k->C * (TAPS + 2)); }
+
+/* taps [TAPS][n][C] = x + d around rows t .. t + n - 1, zero outside of the sound. */
+CLONES static void gather(const kernel *k, int64_t t, int64_t n, float *restrict taps) {
+    const int64_t C = k->C;
+    const float *restrict d = k->r->d;
+    for (int64_t tap = 0; tap < TAPS; tap++)
+        for (int64_t i = 0; i < n; i++, taps += C) {
+            const int64_t at = t + i + (tap - 1) * k->dilation;
+            if (at < 0 || at >= k->T) {
+                memset(taps, 0, (size_t) C * sizeof(float));
+                continue;
+            }
+            const float *restrict x = k->r->x + (at - k->r->held) * C;
+            for (int64_t c = 0; c < C; c++) taps[c] = x[c] + d[c];
+        }
+}
+
+/* [n, 2C] -> [n, C]. */
+CLONES static void gate(const float *restrict wide, int64_t n, int64_t C, float *restrict y) {
+    for (int64_t i = 0; i < n; i++, wide += 2 * C, y += C)
+        for (int64_t c = 0; c < C; c++) y[c] = fast_gate(wide[c], wide[C + c]);
+}
+
+CLONES static void add_halves(const kernel *k, int64_t t, int64_t n, const float *restrict wide) {
+    const diffwave_rows *r = k->r;
+    const int64_t C = k->C;
+    const float factor = (float) M_SQRT1_2;
+    for (int64_t i = 0; i < n; i++, wide += 2 * C) {
+        const float *before = r->skip_before ? r->skip_before + (t + i) * C : NULL;
+        float *skip = r->skip + (t + i) * C;
+        if (before)
+            for (int64_t c = 0; c < C; c++) skip[c] = before[c] + wide[C + c];
+        else memcpy(skip, wide + C, (size_t) C * sizeof(float));
+        if (!r->next) continue;
+        const float *restrict x = r->x + (t + i - r->held) * C;
+        float *restrict next = r->next + (t + i - r->first) * C;
+        for (int64_t c = 0; c < C; c++) next[c] = (x[c] + wide[c]) * factor;
+    }
+}
+
+static void block(const kernel *k, int64_t t, int64_t n, float *taps) {
+    const int64_t C = k->C;
+    float *wide = taps + TAPS * BLOCK * C;
+    gather(k, t, n, taps);
+    f32_rows(&k->dilated, taps, C, n * C, n, wide, false);
+    if (k->r->mel) f32_rows(&k->mel, k->r->mel + t * k->M, k->M, 0, n, wide, true);
+    gate(wide, n, C, taps);
+    f32_rows(&k->output, taps, C, 0, n, wide, false);
+    add_halves(k, t, n, wide);
+}
+
+void diffwave_fused_rows(const diffwave_layer *l, int64_t T, const diffwave_rows *r) {
+    scope_begin();
+    kernel k = {.dilated = f32_weights_of(l->dilated.weight, l->dilated.bias),
+                .output = f32_weights_of(l->output.weight, l->output.bias),
+                .C = l->output.weight->shape[1],
+                .T = T,
+                .dilation = l->dilation,
+                .r = r};
+    if (r->mel) {
+        k.mel = f32_weights_of(l->mel.weight, l->mel.bias);
+        k.M = k.mel.steps;
+    }
+    const int64_t rows = r->end - r->first, blocks = (rows + BLOCK - 1) / BLOCK;
+    const int threads = threads_get();
+    float *scratch = alloc((size_t) threads * scratch_size(&k) * sizeof(float));
+#pragma omp parallel for schedule(static) num_threads(threads) if (blocks > 1)
+    for (int64_t i = 0; i < blocks; i++) {
+        const int64_t t = r->first + rows * i / blocks, next = r->first + rows * (i + 1) / blocks;
+        block(&k, t, next - t, scratch + (size_t) omp_get_thread_num() * scratch_size(&k));
+    }
+    scope_end();
+}
+
+/* --- all layers --- */
+
+/* What is held of a layer's x: rows held .. end - 1, the next of which goes to x + (end - held) C. Rows before `done` have
+ * passed the layer; it reads `dilation` before and after. */
+typedef struct {
+    float *x;
+    int64_t held, end, done;
+} station;
+
+/* Rows that a layer can do: all that have their neighbours, no more than `most`. */
+static int64_t can_do(const station *s, int64_t T, int64_t dilation, int64_t most) {
+    int64_t end = s->end == T ? T : s->end - dilation;
+    return end > s->done ? least(end, s->done + most) : s->done;
+}
+
+/* Lets go the rows that no row to be done reads. */
+static void let_go(station *s, int64_t dilation, int64_t C) {
+    int64_t first = s->done - dilation;
+    if (first <= s->held) return;
+    memmove(s->x, s->x + (first - s->held) * C, (size_t) ((s->end - first) * C) * sizeof(float));
+    s->held = first;
+}
+
+typedef struct {
+    const diffwave_layer *l;
+    const tensor *const *d;
+    const float *mel;
+    float *skip;
+    int64_t b, layers, T, C, chunk;
+} passage;
+
+/* One chunk's way through all layers; false when the last one has done all rows. */
+static bool advance(const passage *p, station *stations) {
+    const int64_t C = p->C;
+    for (int64_t i = 0; i < p->layers; i++) {
+        station *s = &stations[i], *to = i + 1 < p->layers ? s + 1 : NULL;
+        if (!i) s->end = least(p->T, s->end + p->chunk);
+        diffwave_rows r = {.x = s->x,
+                           .held = s->held,
+                           .first = s->done,
+                           .end = can_do(s, p->T, p->l[i].dilation, p->chunk),
+                           .d = f32(p->d[i]) + p->b * C,
+                           .mel = p->mel,
+                           .skip_before = i ? p->skip : NULL,
+                           .skip = p->skip,
+                           .next = to ? to->x + (to->end - to->held) * C : NULL};
+        if (r.first == r.end) continue;
+        diffwave_fused_rows(&p->l[i], p->T, &r);
+        s->done = r.end;
+        if (to) to->end = r.end;
+        if (i) let_go(s, p->l[i].dilation, C);
+    }
+    return stations[p->layers - 1].done < p->T;
+}
+
+tensor *diffwave_fused_layers(const diffwave_layer *l, int64_t layers, const tensor *const *d, const tensor *mel,
+                              const tensor *x) {
+    const int64_t T = x->shape[1], C = x->shape[2], chunk = (int64_t) threads_get() * CHUNK_BLOCKS * BLOCK;
+    tensor *skip = tensor_new(F32, shape_of(x));
+    scope_begin();
+    station *stations = NEW_ARRAY(station, layers);
+    float **buffers = NEW_ARRAY(float *, layers);
+    for (int64_t i = 1; i < layers; i++)
+        buffers[i] = alloc((size_t) (least(T, chunk + 2 * l[i].dilation) * C) * sizeof(float));
+    for (int64_t b = 0; b < x->shape[0]; b++) {
+        const passage p = {.l = l,
+                           .d = d,
+                           .mel = mel ? f32(mel) + b * T * mel->shape[2] : NULL,
+                           .skip = f32(skip) + b * T * C,
+                           .b = b,
+                           .layers = layers,
+                           .T = T,
+                           .C = C,
+                           .chunk = chunk};
+        for (int64_t i = 0; i < layers; i++) stations[i] = (station){.x = i ? buffers[i] : f32(x) + b * T * C};
+        while (advance(&p, stations)) {
+        }
+    }
+    scope_end();
+    return skip;
+}

@@ -1,0 +1,422 @@
+/* See oobleck.h. Rows of a stage: x [B, T, C]. */
+#include "models/oobleck.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "nn/layers.h"
+
+enum { UNITS = 3, WIDE = 7 };
+static const int DILATIONS[UNITS] = {1, 3, 9};
+
+/* A convolution whose weight may be kept as gain and direction. */
+typedef struct {
+    const tensor *weight, *gain, *bias; /* gain, bias may be NULL */
+} layer;
+
+typedef struct {
+    const tensor *alpha, *beta; /* [C]; NULL: ELU */
+} activation;
+
+typedef struct {
+    activation before_wide, before_narrow;
+    layer wide, narrow;
+} unit;
+
+typedef struct {
+    unit units[UNITS];
+    activation before;
+    layer resample;                 /* [Cout, Cin, 2 s], or [Cin, Cout, 2 s] of a decoder */
+    const tensor *dense, *repeated; /* of a decoder's, united: made once */
+    int stride;
+} stage;
+
+typedef struct {
+    layer first, last;
+    activation before_last;
+    stage stages[OOBLECK_MOST_STAGES];
+} half;
+
+struct oobleck {
+    oobleck_config sizes;
+    oobleck_parts parts;
+    half encoder, decoder;
+};
+
+/* --- configuration --- */
+
+static int read_list(config c, const char *key, int64_t to[OOBLECK_MOST_STAGES], int64_t high) {
+    size_t n;
+    const double *values = config_numbers(c, key, OOBLECK_MOST_STAGES, &n);
+    for (size_t i = 0; i < n; i++) {
+        if (!(values[i] >= 1 && values[i] <= (double) high && values[i] == floor(values[i])))
+            fail(HISS_ERROR_FORMAT, "%s: %s: %g is not a whole number of 1 to %lld", c.where, key, values[i],
+                 (long long) high);
+        to[i] = (int64_t) values[i];
+    }
+    return (int) n;
+}
+
+/* Lists as they are published: from the rate of the sound down. */
+static void read_lists(oobleck_half *h, config c, const char *widths, const char *strides) {
+    static const int64_t WIDTHS[] = {1, 2, 4, 8}, STRIDES[] = {2, 4, 8, 8};
+    const int n = read_list(c, widths, h->widths, 1024);
+    h->stages = read_list(c, strides, h->strides, 64);
+    if (!n && !h->stages) {
+        h->stages = 4;
+        memcpy(h->widths, WIDTHS, sizeof WIDTHS);
+        memcpy(h->strides, STRIDES, sizeof STRIDES);
+    } else if (n != h->stages) {
+        fail(HISS_ERROR_FORMAT, "%s: %d %s but %d %s", c.where, n, widths, h->stages, strides);
+    }
+    for (int i = 0; i < h->stages; i++)
+        if (h->channels * h->widths[i] > 65536)
+            fail(HISS_ERROR_FORMAT, "%s: %lld channels are too many", c.where,
+                 (long long) (h->channels * h->widths[i]));
+}
+
+static config read_half(oobleck_half *h, config c, const char *which) {
+    const config part = config_get(c, which), own = config_get(part, "config");
+    const char *type = config_need_string(part, "type");
+    if (strcmp(type, "oobleck") != 0)
+        fail(HISS_ERROR_FORMAT, "%s: %s of type '%s': hiss has 'oobleck'", c.where, which, type);
+    h->channels = config_int(own, "channels", 128, 1, 4096);
+    h->snake = config_bool(own, "use_snake", false);
+    h->ends = config_int(own, "latent_dim", 32, 1, 8192);
+    read_lists(h, own, "c_mults", "strides");
+    static const char *const OTHERS[] = {"antialias_activation", "use_nearest_upsample"};
+    for (int i = 0; i < 2; i++)
+        if (config_bool(own, OTHERS[i], false))
+            fail(HISS_ERROR_FORMAT, "%s: %s is not in hiss's Oobleck", own.where, OTHERS[i]);
+    return own;
+}
+
+/* Both halves must turn the same number of samples into a frame. */
+static void check_ratio(oobleck_config *r, config c) {
+    int64_t ratio[2] = {1, 1};
+    const oobleck_half *halves[2] = {&r->encoder, &r->decoder};
+    for (int h = 0; h < 2; h++)
+        for (int i = 0; i < halves[h]->stages; i++) {
+            ratio[h] *= halves[h]->strides[i];
+            if (ratio[h] > 1 << 20) fail(HISS_ERROR_FORMAT, "%s: the strides are too large", c.where);
+        }
+    if (ratio[0] != ratio[1])
+        fail(HISS_ERROR_FORMAT, "%s: the encoder takes %lld samples a frame, the decoder gives %lld", c.where,
+             (long long) ratio[0], (long long) ratio[1]);
+    r->ratio = ratio[0];
+}
+
+oobleck_config oobleck_config_read(config c) {
+    oobleck_config r = {0};
+    const config encoder = read_half(&r.encoder, c, "encoder"), decoder = read_half(&r.decoder, c, "decoder");
+    r.audio = config_int(decoder, "out_channels", 2, 1, 64);
+    if (config_int(encoder, "in_channels", 2, 1, 64) != r.audio)
+        fail(HISS_ERROR_FORMAT, "%s: the encoder takes other channels than the decoder gives", c.where);
+    r.tanh_end = config_bool(decoder, "final_tanh", true);
+    const char *bottleneck =
+        config_has(c, "bottleneck") ? config_need_string(config_get(c, "bottleneck"), "type") : NULL;
+    if (bottleneck && strcmp(bottleneck, "vae") != 0)
+        fail(HISS_ERROR_FORMAT, "%s: a bottleneck of type '%s': hiss has 'vae'", c.where, bottleneck);
+    r.variational = bottleneck != NULL;
+    r.latent = r.decoder.ends;
+    if (r.encoder.ends != r.latent * (r.variational ? 2 : 1))
+        fail(HISS_ERROR_FORMAT, "%s: the encoder gives %lld numbers a frame, the decoder takes %lld", c.where,
+             (long long) r.encoder.ends, (long long) r.latent);
+    check_ratio(&r, c);
+    return r;
+}
+
+oobleck_config oobleck_config_read_diffusers(config c) {
+    static const int64_t WIDTHS[] = {1, 2, 4, 8, 16}, STRIDES[] = {2, 4, 4, 8, 8};
+    oobleck_config r = {.variational = true, .diffusers = true};
+    r.audio = config_int(c, "audio_channels", 2, 1, 64);
+    r.encoder.channels = r.encoder.ends = config_int(c, "encoder_hidden_size", 128, 1, 4096);
+    r.decoder.channels = config_int(c, "decoder_channels", 128, 1, 4096);
+    r.latent = r.decoder.ends = config_int(c, "decoder_input_channels", 64, 1, 4096);
+    r.encoder.snake = r.decoder.snake = true;
+    oobleck_half *h = &r.decoder;
+    read_lists(h, c, "channel_multiples", "downsampling_ratios");
+    if (!config_has(c, "downsampling_ratios")) {
+        h->stages = 5;
+        memcpy(h->widths, WIDTHS, sizeof WIDTHS);
+        memcpy(h->strides, STRIDES, sizeof STRIDES);
+    }
+    r.encoder.stages = h->stages;
+    memcpy(r.encoder.widths, h->widths, sizeof h->widths);
+    memcpy(r.encoder.strides, h->strides, sizeof h->strides);
+    if (r.encoder.ends != 2 * r.latent)
+        fail(HISS_ERROR_FORMAT, "%s: encoder_hidden_size must be twice decoder_input_channels", c.where);
+    check_ratio(&r, c);
+    return r;
+}
+
+/* --- names: of the parts of a unit, a stage and a half, in stable-audio-tools and in diffusers --- */
+
+typedef struct {
+    const char *unit[4];                                     /* snake, wide, snake, narrow */
+    const char *encoder_unit, *encoder_snake, *encoder_conv; /* of a stage; units are counted */
+    const char *decoder_snake, *decoder_conv, *decoder_unit;
+    const char *first, *stage, *snake, *last; /* of a half; all but the first with a number */
+    int unit_base[2], stage_base;             /* the numbers of the first unit (encoder, decoder) and stage */
+} name_table;
+
+static const name_table NATIVE = {{"layers.0", "layers.1", "layers.2", "layers.3"},
+                                  "layers.%d",
+                                  "layers.3",
+                                  "layers.4",
+                                  "layers.0",
+                                  "layers.1",
+                                  "layers.%d",
+                                  "layers.0",
+                                  "layers.%d",
+                                  "layers.%d",
+                                  "layers.%d",
+                                  {0, 2},
+                                  1},
+                        DIFFUSERS = {{"snake1", "conv1", "snake2", "conv2"},
+                                     "res_unit%d",
+                                     "snake1",
+                                     "conv1",
+                                     "snake1",
+                                     "conv_t1",
+                                     "res_unit%d",
+                                     "conv1",
+                                     "block.%d",
+                                     "snake1",
+                                     "conv2",
+                                     {1, 1},
+                                     0};
+
+/* --- binding --- */
+
+typedef struct {
+    binder *b;
+    const name_table *names;
+    bool learns, diffusers, snake;
+} binding;
+
+static layer bind_layer(const binding *k, const char *name, shape s, bool biased) {
+    const init how = {INIT_TORCH_UNIFORM, 0, 0};
+    const int64_t outputs = s.dims[0];
+    layer l = {0};
+    bind_push(k->b, "%s", name);
+    if (k->learns) {
+        l.gain = bind(k->b, "weight_g", SHAPE(outputs, 1, 1), (init){INIT_ONE, 0, 0});
+        l.weight = bind(k->b, "weight_v", s, how);
+    } else {
+        l.weight = bind(k->b, "weight", s, how);
+    }
+    if (biased) l.bias = bind(k->b, "bias", SHAPE(outputs), (init){INIT_ZERO, 0, 0});
+    bind_pop(k->b);
+    return l;
+}
+
+/* [Cin, Cout, 2 s]: its bias has the other dimension. */
+static void bind_upsampling(const binding *k, const char *name, stage *s, int64_t in, int64_t out) {
+    s->resample = bind_layer(k, name, SHAPE(in, out, 2 * s->stride), false);
+    bind_push(k->b, "%s", name);
+    s->resample.bias = bind(k->b, "bias", SHAPE(out), (init){INIT_ZERO, 0, 0});
+    bind_pop(k->b);
+    if (k->learns) return;
+    s->dense = keep_packed(transposed_kernel(s->resample.weight, s->stride), "transposed");
+    s->repeated = keep_packed(transposed_bias(s->resample.bias, s->stride), "transposed bias");
+}
+
+static activation bind_snake(const binding *k, const char *name, int64_t width) {
+    if (!k->snake) return (activation){0};
+    const shape s = k->diffusers ? SHAPE(1, width, 1) : SHAPE(width);
+    activation a;
+    bind_push(k->b, "%s", name);
+    a.alpha = bind(k->b, "alpha", s, (init){INIT_ZERO, 0, 0});
+    a.beta = bind(k->b, "beta", s, (init){INIT_ZERO, 0, 0});
+    bind_pop(k->b);
+    return a;
+}
+
+static void bind_units(const binding *k, stage *s, const char *name, int base, int64_t width) {
+    for (int i = 0; i < UNITS; i++) {
+        unit *u = &s->units[i];
+        bind_push(k->b, name, base + i);
+        u->before_wide = bind_snake(k, k->names->unit[0], width);
+        u->wide = bind_layer(k, k->names->unit[1], SHAPE(width, width, WIDE), true);
+        u->before_narrow = bind_snake(k, k->names->unit[2], width);
+        u->narrow = bind_layer(k, k->names->unit[3], SHAPE(width, width, 1), true);
+        bind_pop(k->b);
+    }
+}
+
+/* The width before stage i, counted from the rate of the sound: the list has a 1 in front. */
+static int64_t width_at(const oobleck_half *h, int i) { return h->channels * (i ? h->widths[i - 1] : 1); }
+
+static void bind_encoder(const binding *k, half *to, const oobleck_half *h, int64_t audio) {
+    const name_table *n = k->names;
+    bind_push(k->b, "encoder");
+    to->first = bind_layer(k, n->first, SHAPE(h->channels, audio, WIDE), true);
+    for (int i = 0; i < h->stages; i++) {
+        stage *s = &to->stages[i];
+        s->stride = (int) h->strides[i];
+        bind_push(k->b, n->stage, n->stage_base + i);
+        bind_units(k, s, n->encoder_unit, n->unit_base[0], width_at(h, i));
+        s->before = bind_snake(k, n->encoder_snake, width_at(h, i));
+        s->resample = bind_layer(k, n->encoder_conv, SHAPE(width_at(h, i + 1), width_at(h, i), 2 * s->stride), true);
+        bind_pop(k->b);
+    }
+    to->before_last = bind_snake(k, format(n->snake, h->stages + 1), width_at(h, h->stages));
+    to->last = bind_layer(k, format(n->last, h->stages + 2), SHAPE(h->ends, width_at(h, h->stages), 3), true);
+    bind_pop(k->b);
+}
+
+/* Its stages run from the latents up. */
+static void bind_decoder(const binding *k, half *to, const oobleck_half *h, int64_t audio) {
+    const name_table *n = k->names;
+    bind_push(k->b, "decoder");
+    to->first = bind_layer(k, n->first, SHAPE(width_at(h, h->stages), h->ends, WIDE), true);
+    for (int i = 0; i < h->stages; i++) {
+        stage *s = &to->stages[i];
+        const int level = h->stages - 1 - i;
+        s->stride = (int) h->strides[level];
+        bind_push(k->b, n->stage, n->stage_base + i);
+        s->before = bind_snake(k, n->decoder_snake, width_at(h, level + 1));
+        bind_upsampling(k, n->decoder_conv, s, width_at(h, level + 1), width_at(h, level));
+        bind_units(k, s, n->decoder_unit, n->unit_base[1], width_at(h, level));
+        bind_pop(k->b);
+    }
+    to->before_last = bind_snake(k, format(n->snake, h->stages + 1), h->channels);
+    to->last = bind_layer(k, format(n->last, h->stages + 2), SHAPE(audio, h->channels, WIDE), false);
+    bind_pop(k->b);
+}
+
+oobleck_parts oobleck_parts_in(const store *s) {
+    static const char *const NAMES[] = {"encoder.", "decoder."};
+    static const char *const PREFIXES[] = {"", "pretransform.model.", "diffusion.pretransform.model.", "autoencoder."};
+    int parts = 0;
+    for (size_t i = 0; i < store_count(s); i++)
+        for (int p = 0; p < 4; p++)
+            for (int k = 0; k < 2; k++)
+                if (starts_with(store_at(s, i)->name, format("%s%s", PREFIXES[p], NAMES[k]))) parts |= 1 << k;
+    return parts ? (oobleck_parts) parts : OOBLECK_BOTH; /* which lists what is missing */
+}
+
+oobleck *oobleck_bind(const oobleck_config *c, binder *b, oobleck_parts parts, bool learns) {
+    oobleck *net = NEW(oobleck);
+    net->sizes = *c;
+    net->parts = parts;
+    binding k = {b, c->diffusers ? &DIFFUSERS : &NATIVE, learns, c->diffusers, c->encoder.snake};
+    if (parts & OOBLECK_ENCODER) bind_encoder(&k, &net->encoder, &c->encoder, c->audio);
+    k.snake = c->decoder.snake;
+    if (parts & OOBLECK_DECODER) bind_decoder(&k, &net->decoder, &c->decoder, c->audio);
+    return net;
+}
+
+bool oobleck_has(const oobleck *net, oobleck_parts parts) { return (net->parts & parts) == parts; }
+
+const oobleck_config *oobleck_sizes(const oobleck *net) { return &net->sizes; }
+
+/* --- lengths --- */
+
+static int pad_of(int64_t stride) { return (int) ((stride + 1) / 2); }
+
+int64_t oobleck_frames(const oobleck *net, int64_t samples) {
+    const oobleck_half *h = &net->sizes.encoder;
+    for (int i = 0; i < h->stages; i++) {
+        const int64_t s = h->strides[i], room = samples + 2 * pad_of(s) - 2 * s;
+        samples = room < 0 ? 0 : room / s + 1;
+    }
+    return samples;
+}
+
+int64_t oobleck_samples(const oobleck *net, int64_t frames) {
+    const oobleck_half *h = &net->sizes.decoder;
+    for (int i = h->stages - 1; i >= 0; i--) frames = (frames + 1) * h->strides[i] - 2 * pad_of(h->strides[i]);
+    return frames;
+}
+
+float oobleck_deviation(float scale) { return (scale > 20 ? scale : log1pf(expf(scale))) + 1e-4f; }
+
+/* --- forward --- */
+
+static tensor *activate(activation a, const tensor *x) {
+    return a.alpha ? snake(x, a.alpha, a.beta, operands()) : elu(x, operands());
+}
+
+static const tensor *weight_of(const layer *l) { return l->gain ? weight_norm(l->weight, l->gain) : l->weight; }
+
+static tensor *convolve(const layer *l, const tensor *x, int dilation) {
+    return conv1d_same(x, weight_of(l), l->bias, dilation, F32);
+}
+
+static tensor *unit_forward(const unit *u, const tensor *x, int dilation) {
+    scope_begin();
+    tensor *h = convolve(&u->wide, activate(u->before_wide, x), dilation);
+    h = convolve(&u->narrow, activate(u->before_narrow, h), 1);
+    return scope_end_keep(add(x, h, F32));
+}
+
+/* May take the memory of x, which must be of this scope. */
+static tensor *units_forward(const stage *s, tensor *x) {
+    for (int i = 0; i < UNITS; i++) {
+        tensor *next = unit_forward(&s->units[i], x, DILATIONS[i]);
+        tensor_release(x);
+        x = next;
+    }
+    return x;
+}
+
+tensor *oobleck_encode_first(const oobleck *net, const tensor *x) { return convolve(&net->encoder.first, x, 1); }
+
+tensor *oobleck_encode_stage(const oobleck *net, int index, const tensor *x) {
+    const stage *s = &net->encoder.stages[index];
+    const conv1d_options o = {
+        .stride = s->stride, .pad_left = pad_of(s->stride), .pad_right = pad_of(s->stride), .out = F32};
+    scope_begin();
+    tensor *h = unit_forward(&s->units[0], x, DILATIONS[0]);
+    for (int i = 1; i < UNITS; i++) h = unit_forward(&s->units[i], h, DILATIONS[i]);
+    return scope_end_keep(conv1d(activate(s->before, h), weight_of(&s->resample), s->resample.bias, o));
+}
+
+tensor *oobleck_encode_last(const oobleck *net, const tensor *x) {
+    scope_begin();
+    return scope_end_keep(convolve(&net->encoder.last, activate(net->encoder.before_last, x), 1));
+}
+
+tensor *oobleck_decode_first(const oobleck *net, const tensor *z) { return convolve(&net->decoder.first, z, 1); }
+
+tensor *oobleck_decode_stage(const oobleck *net, int index, const tensor *x) {
+    const stage *s = &net->decoder.stages[index];
+    const transposed_options o = {.stride = s->stride, .width = 2 * s->stride, .pad = pad_of(s->stride), .out = F32};
+    scope_begin();
+    const tensor *dense = s->dense ? s->dense : transposed_kernel(weight_of(&s->resample), s->stride);
+    const tensor *bias = s->repeated ? s->repeated : transposed_bias(s->resample.bias, s->stride);
+    return scope_end_keep(units_forward(s, transposed_conv1d(activate(s->before, x), dense, bias, o)));
+}
+
+tensor *oobleck_decode_last(const oobleck *net, const tensor *x) {
+    scope_begin();
+    tensor *y = convolve(&net->decoder.last, activate(net->decoder.before_last, x), 1);
+    return scope_end_keep(net->sizes.tanh_end ? tanh_of(y, F32) : y);
+}
+
+tensor *oobleck_encode(const oobleck *net, const tensor *x) {
+    require(x->rank == 3 && x->shape[2] == net->sizes.audio);
+    scope_begin();
+    tensor *h = oobleck_encode_first(net, x);
+    for (int i = 0; i < net->sizes.encoder.stages; i++) {
+        tensor *next = oobleck_encode_stage(net, i, h);
+        tensor_release(h);
+        h = next;
+    }
+    return scope_end_keep(oobleck_encode_last(net, h));
+}
+
+tensor *oobleck_decode(const oobleck *net, const tensor *z) {
+    require(z->rank == 3 && z->shape[2] == net->sizes.latent);
+    scope_begin();
+    tensor *h = oobleck_decode_first(net, z);
+    for (int i = 0; i < net->sizes.decoder.stages; i++) {
+        tensor *next = oobleck_decode_stage(net, i, h);
+        tensor_release(h);
+        h = next;
+    }
+    return scope_end_keep(oobleck_decode_last(net, h));
+}

@@ -1,0 +1,310 @@
+/* What can be asked of a sound model beside its handles (test_handles.c), on a tiny one: scenes, variations, the reverse process, other
+ * vocoders, long sounds, and what is refused. */
+#include "test.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "scene/render.h"
+#include "scene/source.h"
+#include "signal/audio.h"
+#include "signal/mel.h"
+#include "systems/generate.h"
+#include "systems/shipped.h"
+#include "tiny_sound.h"
+
+enum { RATE = 44100 };
+static char root[] = "/tmp/hiss-asking-XXXXXX";
+static const char *tiny;
+
+/* --- scenes --- */
+
+static audio *layer_sound(const char *layer, size_t which) {
+    const char *text = format("{\"seconds\": 4, \"steps\": 2, \"model\": \"tiny\", \"layers\": [%s]}", layer);
+    const scene *s = scene_parse(text, strlen(text), "s.json", root);
+    return source_sound(sources_open(s), 0, (int64_t) which);
+}
+
+/* Over the largest step between its samples, the step over the seam. */
+static double seam_of(const audio *a) {
+    double most = 0;
+    for (int64_t i = 1; i < a->frames; i++) most = fmax(most, fabs((double) a->samples[i] - a->samples[i - 1]));
+    return fabs((double) a->samples[0] - a->samples[a->frames - 1]) / most;
+}
+
+static bool equal(const audio *a, const audio *b) {
+    return a->frames == b->frames && !memcmp(a->samples, b->samples, (size_t) a->frames * sizeof(float));
+}
+
+static void test_scene(void **state) {
+    (void) state;
+    scope_begin();
+    const audio *bed = layer_sound("{\"prompt\": \"steady rain\", \"kind\": \"bed\"}", 0);
+    assert_int_equal(bed->frames, 12 * RATE);
+    assert_true(seam_of(bed) < 1);
+    const char *event = "{\"prompt\": \"a bell\", \"at\": [1], \"seconds\": 1}";
+    const audio *first = layer_sound(event, 0), *second = layer_sound(event, 1), *again = layer_sound(event, 0);
+    assert_true(first->frames <= RATE);
+    assert_true(equal(first, again) && !equal(first, second));
+    const audio *other = layer_sound("{\"name\": \"a bell\", \"prompt\": \"a dog\", \"at\": [1], \"seconds\": 1}", 0);
+    assert_false(equal(first, other));
+    layer_sound("{\"class\": \"rain\", \"at\": [1], \"seconds\": 0.5}", 0);
+    scope_end();
+}
+
+static void ask_unknown_class(void *unused) {
+    (void) unused;
+    layer_sound("{\"class\": \"xylophone\", \"at\": [1]}", 0);
+}
+
+static void test_scene_errors(void **state) {
+    (void) state;
+    expect_failure(ask_unknown_class, NULL, HISS_ERROR_ARGUMENT, "xylophone");
+}
+
+/* --- sounds asked for directly --- */
+
+static const model *tiny_model(void) { return model_open(tiny); }
+
+typedef struct {
+    audio *sound;
+    scope *home;
+    int64_t told;
+    double noise; /* at the last moment told of */
+} heard;
+
+static void take(void *context, int64_t i, const audio *sound) {
+    heard *h = context;
+    (void) i;
+    scope *inner = scope_switch(h->home);
+    h->sound = audio_copy(sound);
+    scope_switch(inner);
+}
+
+static audio *hear(const model *m, const sound_request *r) {
+    heard h = {.home = scope_current()};
+    generate_sounds(m, r, take, &h);
+    return h.sound;
+}
+
+static void watch(void *context, int64_t step, double noise, const audio *state) {
+    heard *h = context;
+    (void) step;
+    assert_true(!h->told || noise < h->noise);
+    assert_int_equal(state->frames, RATE / 2);
+    h->noise = noise;
+    h->told++;
+}
+
+/* The state is told of as often as asked, evenly, and telling changes nothing. */
+static void test_watch(void **state) {
+    (void) state;
+    scope_begin();
+    const model *m = tiny_model();
+    sound_request r = sound_request_for(m);
+    r.seconds = 0.5;
+    r.steps = 10;
+    const audio *alone = hear(m, &r);
+    for (int64_t most = 3; most < 20; most += 8) {
+        heard h = {.home = scope_current()};
+        r.watch = watch;
+        r.watcher = &h;
+        r.most_watched = most;
+        const audio *watched = hear(m, &r);
+        assert_int_equal(h.told, most < 10 ? most : 10);
+        assert_true(equal(alone, watched));
+    }
+    scope_end();
+}
+
+static void ask_other_vocoder(void *path) {
+    const model *m = tiny_model();
+    sound_request r = sound_request_for(m);
+    r.seconds = 0.5;
+    r.vocoder = path;
+    hear(m, &r);
+}
+
+/* A vocoder of one's own sings if it takes this spectrogram; those of other forms are refused. */
+static void test_vocoder(void **state) {
+    (void) state;
+    scope_begin();
+    const model *m = tiny_model();
+    sound_request r = sound_request_for(m);
+    r.seconds = 0.5;
+    const audio *usual = hear(m, &r);
+    r.vocoder = shipped_model("vocoder");
+    assert_true(equal(usual, hear(m, &r)));
+    expect_failure(ask_other_vocoder, TEST_DATA "/models/vocoder", HISS_ERROR_ARGUMENT, "128 bands");
+    expect_failure(ask_other_vocoder, TEST_DATA "/models/classes", HISS_ERROR_ARGUMENT, "128 bands");
+    expect_failure(ask_other_vocoder, "/nowhere", HISS_ERROR_FILE, "/nowhere");
+    scope_end();
+}
+
+/* --- the program --- */
+
+static const char *said; /* what it said of an error */
+
+static int hiss(const char *words) {
+    int status = system(format("cd %s && \"%s\" %s >out.txt 2>err.txt </dev/null", root, HISS_PROGRAM, words));
+    bytes b = file_read(path_join(root, "err.txt"), 1 << 20);
+    said = format("%.*s", (int) b.size, (const char *) b.data);
+    return WEXITSTATUS(status);
+}
+
+static void expect(const char *words, int code, const char *part) {
+    int got = hiss(words);
+    if (got != code || (part && !strstr(said, part)))
+        fail_msg("hiss %s: exit %d, expected %d and '%s': %s", words, got, code, part ? part : "", said);
+}
+
+static double apart(const char *a, const char *b) {
+    const audio *x = audio_read(path_join(root, a)), *y = audio_read(path_join(root, b));
+    mel_front f = mel_front_named("hiss");
+    const tensor *p = mel_compute(&f, x->samples, x->frames), *q = mel_compute(&f, y->samples, y->frames);
+    double sum = 0;
+    assert_int_equal(count(p), count(q));
+    for (int64_t i = 0; i < count(p); i++) sum += fabs((double) f32(p)[i] - f32(q)[i]);
+    return sum / (double) count(p);
+}
+
+/* A variation starts from the sound and follows its style, too (that the amount is one is measured by test_handles.c); seeds make
+ * different ones. */
+static void test_vary(void **state) {
+    (void) state;
+    scope_begin();
+    expect("generate -q --model tiny rain --seconds 0.7 --steps 4 -o from.wav", 0, NULL);
+    expect("generate -q --model tiny --vary from.wav --amount 0.8 --count 2 --seed 3 -o much.wav", 0, NULL);
+    expect("generate -q --model tiny --init from.wav --strength 0.8 --reference from.wav --seed 4 -o same.wav", 0,
+           NULL);
+    expect("generate -q --model tiny --init from.wav --strength 0.8 --seed 4 -o bare.wav", 0, NULL);
+    assert_true(apart("much-seed-004.wav", "same.wav") == 0);
+    assert_true(apart("much-seed-004.wav", "bare.wav") > 0.01);
+    assert_true(apart("much-seed-003.wav", "much-seed-004.wav") > 0.01);
+    scope_end();
+}
+
+static void test_quality(void **state) {
+    (void) state;
+    scope_begin();
+    tiny_sound_write(path_join(root, "tiny-few-step"));
+    expect("generate --model tiny rain --seconds 0.5 --quality best -o best.wav", 0, NULL);
+    expect("generate -q --model tiny rain --seconds 0.5 --steps 48 -o forty-eight.wav", 0, NULL);
+    expect("generate -q --model tiny rain --seconds 0.5 -o usual.wav", 0, NULL);
+    expect("generate -q --model tiny/ rain --seconds 0.5 --quality fast -o fast.wav", 0, NULL);
+    assert_true(apart("best.wav", "forty-eight.wav") == 0 && apart("best.wav", "usual.wav") > 0);
+    assert_true(apart("fast.wav", "usual.wav") == 0); /* the same weights, the model's own steps */
+    unlink(path_join(root, "tiny-few-step/weights.safetensors"));
+    unlink(path_join(root, "tiny-few-step/config.json"));
+    rmdir(path_join(root, "tiny-few-step"));
+    expect("generate -q --model tiny rain --seconds 0.5 --quality fast -o fast.wav", 0, NULL);
+    assert_true(apart("fast.wav", "usual.wav") > 0);
+    expect("generate -q --model tiny rain --quality fast --steps 3 -o fast.wav", 2, "one of them");
+    scope_end();
+}
+
+/* --- what is refused, and what is said about it --- */
+
+static const char *repeated(const char *part, int times) {
+    char *all = NEW_ARRAY(char, strlen(part) * (size_t) times + 1);
+    for (int i = 0; i < times; i++) memcpy(all + strlen(part) * (size_t) i, part, strlen(part));
+    return all;
+}
+
+static void test_bad_prompts(void **state) {
+    (void) state;
+    scope_begin();
+    expect("generate --model tiny \"\" -o x.wav", 2, "the prompt is empty");
+    expect("generate --model tiny \" \t \" -o x.wav", 2, "the prompt is empty");
+    expect("generate --model tiny rain --negative \" \" -o x.wav", 2, "the negative prompt is empty");
+    expect("generate --model tiny rain --blend \" \" -o x.wav", 2, "the second prompt is empty");
+    expect(format("generate --model tiny \"%s\" -o x.wav", repeated("rain and ", 1112)), 2, "has 10008 characters");
+    expect(format("generate --model tiny \"%s\" -s 0.3 -o x.wav", repeated("rain and ", 900)), 0, NULL);
+    assert_true(!*said); /* 8,100 characters are taken */
+    expect("generate --model tiny $(printf 'r\\377in') -s 0.3 -o x.wav", 0, NULL);
+    expect(format("scene \"%s\" --model tiny -o x.wav", repeated("rain and ", 1112)), 2, "at most");
+    expect("scene \" : , ,\" --model tiny -o x.wav", 2, "no sounds");
+    scope_end();
+}
+
+/* The note names the words and what the model knows; English gives none, rare words neither. */
+static void test_languages(void **state) {
+    (void) state;
+    static const char *const FOREIGN[] = {"starker Regen auf einem Blechdach", "forte pluie sur un toit en t\303\264le",
+                                          "perro ladrando", "\345\244\247\351\233\250",
+                                          "\321\201\320\270\320\273\321\214\320\275\321\213\320\271 "
+                                          "\320\264\320\276\320\266\320\264\321\214"};
+    static const char *const ENGLISH[] = {"heavy rain on a tin roof", "a glockenspiel arpeggio", "didgeridoo drone",
+                                          "crickets chirping", "a djembe at 105 BPM"};
+    scope_begin();
+    enum { KINDS = sizeof FOREIGN / sizeof *FOREIGN };
+    for (int i = 0; i < KINDS; i++) {
+        expect(format("generate --model tiny \"%s\" -s 0.3 --steps 1 -o x.wav", FOREIGN[i]), 0,
+               "the model knows English");
+        assert_non_null(strstr(said, FOREIGN[i]));
+        expect(format("generate --model tiny \"%s\" -s 0.3 --steps 1 -o x.wav", ENGLISH[i]), 0, NULL);
+        if (*said) fail_msg("of '%s' it says: %s", ENGLISH[i], said);
+    }
+    scope_end();
+}
+
+static void test_bad_lengths(void **state) {
+    (void) state;
+    scope_begin();
+    expect("generate --model tiny rain --seconds 0 -o x.wav", 2, "--seconds 0: give a number from 0.001");
+    expect("generate --model tiny rain --seconds -1 -o x.wav", 2, "give a number from 0.001");
+    expect("generate --model tiny rain --seconds 1e9 -o x.wav", 2, "to 36000");
+    expect("generate --model tiny rain --seconds 30000 -o x.wav", 2, "give 1 to 536870912");
+    expect("generate --model tiny rain --bars 1000 --bpm 20 -o x.flac --steps 1 --class tuba", 2, "tuba");
+    expect("scene \"rain\" --model tiny --seconds 0 -o x.wav", 2, "give a number from 0.001");
+    scope_end();
+}
+
+static void write_silence(const char *name) {
+    audio *a = audio_new(RATE / 2, 1, RATE);
+    memset(a->samples, 0, (size_t) a->frames * sizeof(float));
+    audio_write(path_join(root, name), a, AUDIO_PCM16);
+}
+
+static void test_bad_files(void **state) {
+    (void) state;
+    scope_begin();
+    write_silence("silence.wav");
+    file_write(path_join(root, "words.png"), "no picture", 10);
+    file_write(path_join(root, "words.wav"), "no sound at all", 15);
+    expect("generate --model tiny --reference silence.wav -o x.wav", 2, "the reference is silent");
+    expect("generate --model tiny --init silence.wav -o x.wav", 2, "the sound to start from is silent");
+    expect("generate --model tiny --vary silence.wav -o x.wav", 2, "silent");
+    expect("generate --model tiny --mel silence.wav -o x.wav", 2, "the rough mel is silent");
+    expect("generate --model tiny --mel words.png -o x.wav", 1, "words.png");
+    expect("generate --model tiny --mel nowhere.png -o x.wav", 1, "nowhere.png");
+    expect("generate --model tiny --mel words.wav -o x.wav", 1, "words.wav");
+    expect("generate --model tiny --reference words.wav -o x.wav", 1, "words.wav");
+    expect("generate --model tiny rain --vocoder words.wav -o x.wav", 1, "words.wav");
+    const char *scene = "{\"seconds\": 2,\n \"layers\": [{\"prompt\": \"rain\",\n  \"gian\": 2}]}";
+    file_write(path_join(root, "wrong.json"), scene, strlen(scene));
+    expect("scene wrong.json --model tiny -o x.wav", 1, "layers[0].gian (line 3)");
+    assert_false(file_exists(path_join(root, "x.flac")));
+    scope_end();
+}
+
+static int tear_down(void **state) {
+    (void) state;
+    return system(format("rm -rf %s", root));
+}
+
+int main(void) {
+    if (!mkdtemp(root)) return 1;
+    scope_begin();
+    tiny = path_join(root, "tiny");
+    tiny_sound_write(tiny);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_scene),       cmocka_unit_test(test_scene_errors), cmocka_unit_test(test_watch),
+        cmocka_unit_test(test_vocoder),     cmocka_unit_test(test_vary),         cmocka_unit_test(test_quality),
+        cmocka_unit_test(test_bad_prompts), cmocka_unit_test(test_languages),    cmocka_unit_test(test_bad_lengths),
+        cmocka_unit_test(test_bad_files),
+    };
+    return cmocka_run_group_tests(tests, NULL, tear_down);
+}
