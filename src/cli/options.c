@@ -46,6 +46,11 @@ const option OPTION_TABLE[OPTS] = {
          "how strongly to follow what is asked for, all of it or text, class, mel, reference each; 1: as trained; "
          "default: the model's own",
          NULL},
+    [OPT_PROMPTS] = {"prompts", 0, KIND_PATH, "FILE.tsv", NULL, 0, 0, NULL,
+                     "a list of prompts: a sound of each into the folder, with a manifest for hiss eval; columns "
+                     "prompt (or caption), "
+                     "class, seconds",
+                     NULL},
     [OPT_NEGATIVE] = {"negative", 0, KIND_TEXT, "PROMPT", NULL, 0, 0, NULL, "what the sound is to be led away from",
                       NULL},
     [OPT_BLEND] = {"blend", 0, KIND_TEXT, "PROMPT", NULL, 0, 0, NULL,
@@ -112,7 +117,8 @@ const option OPTION_TABLE[OPTS] = {
     [OPT_PAGE] = {"picture", 'p', KIND_PATH, "FILE.png", NULL, 0, 0, NULL,
                   "draw recorded beside generated sounds of each class", NULL},
     [OPT_JUDGE] = {"judge", 0, KIND_PATH, "DIR", NULL, 0, 0, NULL, "a judge that hiss train made", NULL},
-    [OPT_REAL] = {"reference", 0, KIND_PATH, "PATH", NULL, 0, 0, NULL, "real sounds, a folder or a manifest", NULL},
+    [OPT_REAL] = {"reference", 0, KIND_PATH, "PATH", NULL, 0, 0, NULL,
+                  "real sounds, a folder or a manifest (of which those held out)", NULL},
     [OPT_FEATURES] = {"features", 0, KIND_PATH, "FILE", NULL, 0, 0, NULL,
                       "a listening network, VGGish or Cnn14 (PANNs) as published; default: log-mel statistics", NULL},
     [OPT_MUSIC] = {"music", 0, KIND_FLAG, NULL, NULL, 0, 0, NULL,

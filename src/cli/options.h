@@ -22,6 +22,7 @@ typedef enum {
     OPT_ETA,
     OPT_CLASS,
     OPT_GUIDANCE,
+    OPT_PROMPTS,
     OPT_NEGATIVE,
     OPT_BLEND,
     OPT_BLEND_PART,

@@ -172,6 +172,13 @@ void recordings_use_classes(recordings *r, const char *const *names, size_t coun
     if (strangers) warn("%zu recordings are of classes the recipe does not list, such as '%s'", strangers, stranger);
 }
 
+void recordings_keep_held_out(recordings *r) {
+    size_t n = 0;
+    for (size_t i = 0; i < r->count; i++)
+        if (!r->items[i].has_split || r->items[i].held_out) r->items[n++] = r->items[i];
+    r->count = n;
+}
+
 /* FNV-1a and a final mix: uniform in [0, 1). */
 static double hash_unit(const char *name) {
     uint64_t h = 0xCBF29CE484222325u;
