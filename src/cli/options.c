@@ -7,6 +7,7 @@
 #include "base/scope.h"
 #include "base/text.h"
 #include "cli/choices.h"
+#include "nn/lora.h"
 
 /* Beyond this a seed would not survive the way through a JSON number. */
 static const double SEED_MOST = 9007199254740991.0;
@@ -103,6 +104,10 @@ const option OPTION_TABLE[OPTS] = {
                   "folder of recordings (sub-folders are classes), or a .tsv or .jsonl manifest", NULL},
     [OPT_FROM] = {"from", 0, KIND_PATH, "MODEL", NULL, 0, 0, NULL,
                   "the trained model to start from, or 'default': the one that comes with hiss", NULL},
+    [OPT_RANK] = {"lora", 0, KIND_INTEGER, "RANK", NULL, 1, LORA_MOST_RANK, NULL,
+                  "learn adapters of this rank in place of the weights of --from: a small file of their own", NULL},
+    [OPT_LORA] = {"lora", 0, KIND_TEXT, "FILE[:WEIGHT],...", NULL, 0, 0, NULL,
+                  "adapters that hiss train --lora made for this model, each times its weight (1)", NULL},
     [OPT_MINUTES] = {"minutes", 0, KIND_NUMBER, "MINUTES", "min", 0.001, 1e6, NULL,
                      "stop, saved, after this long; default: the recipe's", NULL},
     [OPT_RESUME] = {"resume", 0, KIND_FLAG, NULL, NULL, 0, 0, NULL, "go on from the checkpoint in the output folder",

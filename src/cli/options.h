@@ -47,6 +47,8 @@ typedef enum {
     OPT_RECIPE,
     OPT_DATA,
     OPT_FROM,
+    OPT_RANK,
+    OPT_LORA,
     OPT_MINUTES,
     OPT_RESUME,
     OPT_BITS,

@@ -34,4 +34,8 @@ void recordings_keep_held_out(recordings *r);
 /* Numbers the classes by this list in place of the sorted labels; recordings of other classes are of none, which is said. */
 void recordings_use_classes(recordings *r, const char *const *names, size_t count);
 
+/* Captions those that have neither a class of the list nor a caption: their folder's name, else their own, in words: "dog-barks/03.wav"
+ * and "dog barks 03.wav" are "dog barks". */
+void recordings_caption_by_name(recordings *r);
+
 #endif
