@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/text.h"
+#include "eval/music.h"
 #include "scene/render.h"
 #include "scene/source.h"
 #include "signal/audio.h"
@@ -205,6 +207,70 @@ static void test_quality(void **state) {
     scope_end();
 }
 
+/* --- lists --- */
+
+static size_t lines_of(const char *name) {
+    const bytes b = file_read(path_join(root, name), 1 << 20);
+    size_t n = 0;
+    for (size_t i = 0; i < b.size; i++) n += b.data[i] == '\n';
+    return n;
+}
+
+static void test_prompts(void **state) {
+    (void) state;
+    scope_begin();
+    static const char LIST[] = "class\tcaption\tsplit\tseconds\nrain\ta drizzle | rain\theld-out\t0.5\n"
+                               "rain\tnot this one\ttrain\t1\nbell\ta bell\theld-out\t0.25\n";
+    file_write(path_join(root, "list.tsv"), LIST, strlen(LIST));
+    expect("generate -q --model tiny --prompts list.tsv --seed 4 --steps 2 -o made/", 0, NULL);
+    assert_int_equal(lines_of("made/manifest.tsv"), 3);
+    assert_int_equal(audio_read(path_join(root, "made/001-a-drizzle.wav"))->frames, RATE / 2);
+    expect("generate -q --model tiny \"a bell\" --seed 5 --steps 2 --seconds 0.25 -o bell.wav", 0, NULL);
+    assert_true(apart("bell.wav", "made/002-a-bell.wav") == 0);
+    expect(format("vocode -q --model %s made/manifest.tsv -o sung/", shipped_model("vocoder")), 0, NULL);
+    const int64_t sung = audio_read(path_join(root, "sung/001-a-drizzle.wav"))->frames;
+    assert_true(sung > RATE / 2 - 512 && sung <= RATE / 2); /* whole frames */
+    assert_int_equal(lines_of("sung/manifest.tsv"), 3);
+    static const char AWAY[] = "path\tclass\n../../made/001-a-drizzle.wav\train\n";
+    file_write(path_join(root, "away.tsv"), AWAY, strlen(AWAY));
+    expect(format("vocode --model %s away.tsv -o sung/", shipped_model("vocoder")), 2, "outside");
+    expect("generate --model tiny --prompts list.tsv rain -o made/", 2, "one of them");
+    expect("generate --model tiny --prompts list.tsv -o made.wav", 2, "name a folder");
+    expect("generate --model tiny --prompts wrong.tsv -o made/", 1, "wrong.tsv");
+    static const char NAMELESS[] = "a\tb\nc\td\n", WRONG[] = "prompt\tseconds\nrain\tlong\n", EMPTY[] = "prompt\n";
+    file_write(path_join(root, "a.tsv"), NAMELESS, strlen(NAMELESS));
+    file_write(path_join(root, "b.tsv"), WRONG, strlen(WRONG));
+    file_write(path_join(root, "c.tsv"), EMPTY, strlen(EMPTY));
+    expect("generate --model tiny --prompts a.tsv -o made/", 1, "no column");
+    expect("generate --model tiny --prompts b.tsv -o made/", 1, "line 2: 'long'");
+    expect("generate --model tiny --prompts c.tsv -o made/", 1, "no prompts");
+    scope_end();
+}
+
+/* The list of the model card: 100, of classes that the recipe knows, whose words ask for the tempo and key of their columns. */
+static void test_card_prompts(void **state) {
+    (void) state;
+    scope_begin();
+    const config known = config_get(config_load(SOURCE_FOLDER "/recipes/sound.json"), "classes");
+    const bytes b = file_read(SOURCE_FOLDER "/recipes/prompts.tsv", 1 << 20);
+    size_t n, musical = 0, cells;
+    char **lines = split(format("%.*s", (int) b.size, (const char *) b.data), '\n', &n);
+    assert_int_equal(n, 102); /* the heading, and what follows the last line's end */
+    for (size_t i = 1; i < 101; i++) {
+        char **cell = split(lines[i], '\t', &cells);
+        assert_int_equal(cells, 5);
+        const music_request asked = music_asked(cell[0]);
+        if (!config_has(known, cell[1])) fail_msg("'%s': no class %s", cell[0], cell[1]);
+        if (asked.bpm != (*cell[2] ? strtod(cell[2], NULL) : 0)) fail_msg("'%s': tempo %s", cell[0], cell[2]);
+        const music_request key = music_asked(cell[3]);
+        if (asked.key.tonic != key.key.tonic || asked.key.minor != key.key.minor)
+            fail_msg("'%s': key %s", cell[0], cell[3]);
+        musical += asked.bpm > 0 || asked.key.tonic >= 0;
+    }
+    assert_int_equal(musical, 35);
+    scope_end();
+}
+
 /* --- what is refused, and what is said about it --- */
 
 static const char *repeated(const char *part, int times) {
@@ -301,10 +367,10 @@ int main(void) {
     tiny = path_join(root, "tiny");
     tiny_sound_write(tiny);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scene),       cmocka_unit_test(test_scene_errors), cmocka_unit_test(test_watch),
-        cmocka_unit_test(test_vocoder),     cmocka_unit_test(test_vary),         cmocka_unit_test(test_quality),
-        cmocka_unit_test(test_bad_prompts), cmocka_unit_test(test_languages),    cmocka_unit_test(test_bad_lengths),
-        cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_scene),     cmocka_unit_test(test_scene_errors), cmocka_unit_test(test_watch),
+        cmocka_unit_test(test_vocoder),   cmocka_unit_test(test_vary),         cmocka_unit_test(test_quality),
+        cmocka_unit_test(test_prompts),   cmocka_unit_test(test_card_prompts), cmocka_unit_test(test_bad_prompts),
+        cmocka_unit_test(test_languages), cmocka_unit_test(test_bad_lengths),  cmocka_unit_test(test_bad_files),
     };
     return cmocka_run_group_tests(tests, NULL, tear_down);
 }

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/random.h"
 #include "models/mel_dit.h"
+#include "nn/lora.h"
 #include "signal/audio.h"
 #include "store/store.h"
 #include "systems/latent.h"
@@ -221,6 +222,116 @@ static void test_handles(void **state) {
     scope_end();
 }
 
+/* --- adapters --- */
+
+static float farthest(const tensor *a, const tensor *b) {
+    float most = 0;
+    for (int64_t i = 0; i < count(a); i++) most = fmaxf(most, fabsf(f32(a)[i] - f32(b)[i]));
+    return most;
+}
+
+static const tensor *answer_of(const problem *q) { return mel_dit_forward(q->net, q->z, LEVELS, &q->c); }
+
+static void change(params *p, float size) {
+    for (size_t i = 0; i < p->count; i++) {
+        const tensor *more = draw(shape_of(p->items[i]->value), 700 + i);
+        for (int64_t k = 0; k < count(more); k++) f32(p->items[i]->value)[k] += size * f32(more)[k];
+        param_changed(p->items[i]);
+    }
+}
+
+/* Nothing changes at first; only matrices are adapted; gradients are those of differences; a file does to a network what was learned, or
+ * half of it. */
+static void test_adapters(void **state) {
+    (void) state;
+    scope_begin();
+    precision_set(PRECISION_F32);
+    problem q = make_problem(false);
+    const tensor *before = answer_of(&q);
+    lora *l = lora_new(q.p, 2, (random_key){8, 0});
+    params *learned = lora_params(l);
+    lora_merge(l);
+    assert_memory_equal(before->data, answer_of(&q)->data, tensor_bytes(before));
+    size_t matrices = 0;
+    for (size_t i = 0; i < q.p->count; i++) {
+        const param *p = q.p->items[i];
+        assert_true(!p->trainable || p->value->rank == 2);
+        matrices += p->trainable;
+    }
+    assert_true(learned->count == 2 * matrices && matrices > 10);
+    change(learned, 0.1f);
+    lora_merge(l);
+    const tensor *after = answer_of(&q);
+    assert_true(farthest(before, after) > 0.01f);
+
+    params_zero_grad(q.p);
+    params_zero_grad(learned);
+    scope_begin();
+    tape_begin();
+    backward(loss_of(&q), 1);
+    lora_gradients(l);
+    scope_end();
+    for (size_t i = 0; i < learned->count; i++) {
+        param *p = learned->items[i];
+        const float h = 1e-2f;
+        const tensor *direction = draw(shape_of(p->value), 900 + i);
+        double got = 0, size = 0, loss[2];
+        for (int64_t k = 0; k < count(direction); k++) {
+            got += (double) p->grad[k] * f32(direction)[k];
+            size += fabs((double) p->grad[k] * f32(direction)[k]);
+        }
+        for (int side = 0; side < 2; side++) {
+            for (int64_t k = 0; k < count(direction); k++) f32(p->value)[k] += (side ? -2 * h : h) * f32(direction)[k];
+            lora_merge(l);
+            loss[side] = sum_squares_of(&q);
+        }
+        for (int64_t k = 0; k < count(direction); k++) f32(p->value)[k] += h * f32(direction)[k];
+        double expected = (loss[0] - loss[1]) / (2 * (double) h);
+        if (!(fabs(got - expected) <= 1e-2 * size + 1e-4))
+            fail_msg("%s: slope %g, expected %g", p->name, got, expected);
+    }
+    lora_merge(l);
+    lora_save(l, under_root("adapter.safetensors"));
+
+    problem fresh = make_problem(false), half = make_problem(false);
+    lora_apply(fresh.p, under_root("adapter.safetensors"), 1);
+    assert_true(farthest(after, answer_of(&fresh)) < 1e-4f);
+    lora_apply(half.p, under_root("adapter.safetensors"), 0.5);
+    const param *w = params_find(q.p, "blocks.1.qkv.weight"), *v = params_find(half.p, "blocks.1.qkv.weight"),
+                *own = params_find(make_problem(false).p, "blocks.1.qkv.weight");
+    for (int64_t k = 0; k < count(w->value); k++)
+        assert_true(fabsf(f32(v->value)[k] - 0.5f * (f32(w->value)[k] + f32(own->value)[k])) < 1e-5f);
+    precision_set(PRECISION_AUTO);
+    scope_end();
+}
+
+static void apply_to_another(void *unused) {
+    (void) unused;
+    mel_dit_config other = TINY;
+    other.width = 32;
+    binder *b = binder_new((random_key){4, 0});
+    mel_dit_bind(&other, b);
+    lora_apply(binder_finish(b, true), under_root("adapter.safetensors"), 1);
+}
+
+static void apply_nothing(void *path) {
+    problem q = make_problem(false);
+    lora_apply(q.p, path, 1);
+}
+
+static void test_wrong_adapters(void **state) {
+    (void) state;
+    scope_begin();
+    hiss_error error;
+    assert_false(try_run(apply_to_another, NULL, &error));
+    assert_non_null(strstr(error.message, "is it for another model?"));
+    named_tensor item = {"weight", draw(SHAPE(2, 2), 1)};
+    safetensors_write(under_root("none.safetensors"), &item, 1, NULL);
+    assert_false(try_run(apply_nothing, (void *) under_root("none.safetensors"), &error));
+    assert_non_null(strstr(error.message, "holds no adapters"));
+    scope_end();
+}
+
 /* --- training --- */
 
 enum { SOUNDS = 8, RUNS = 7 };
@@ -398,6 +509,89 @@ static void test_distilling_goes_on(void **state) {
     scope_end();
 }
 
+/* --- starting from a model --- */
+
+enum { OWN_SOUNDS = 3, OWN_RUNS = 4 };
+
+/* A flat folder of sounds whose names are their captions. */
+static void write_own_sounds(void) {
+    folder_make(under_root("own"));
+    for (int i = 0; i < OWN_SOUNDS; i++) {
+        audio *a = audio_new(20000, 1, 44100);
+        for (int64_t t = 0; t < a->frames; t++) a->samples[t] = 0.4f * sinf(0.05f * (float) ((i + 1) * t));
+        audio_write(under_root(format("own/low hum_%d.wav", i)), a, AUDIO_PCM16);
+    }
+    static char texts[] =
+        "low hum\nnoise\nnoise sound\nthe sound of noise\ntone\ntone sound\nthe sound of tone\na beep\n";
+    named_tensor items[2] = {{"texts", tensor_wrap(U8, SHAPE(sizeof texts - 1), texts)},
+                             {"vectors", draw(SHAPE(8, 5), 71)}};
+    for (int i = 0; i < OWN_RUNS; i++) {
+        folder_make(under_root(format("own-%d", i)));
+        safetensors_write(under_root(format("own-%d/captions.safetensors", i)), items, 2, NULL);
+    }
+}
+
+static double first_loss, last_loss;
+static void watch_loss(const train_report *report, void *context) {
+    (void) context;
+    if (report->event != TRAIN_STEP) return;
+    if (isnan(first_loss)) first_loss = report->loss;
+    last_loss = report->loss;
+}
+
+static void tune(const char *out, int64_t rank, int64_t steps, bool resume) {
+    train_options o = {.recipe = under_root("tune.json"),
+                       .from = under_root("teacher"),
+                       .lora = rank,
+                       .data = under_root("own"),
+                       .out = under_root(out),
+                       .steps = steps,
+                       .resume = resume,
+                       .watch = watch_loss};
+    first_loss = NAN;
+    train_run(&o);
+}
+
+static const float *values_of(const model *m, const char *name) { return f32(params_find(m->parameters, name)->value); }
+
+static void test_tuning(void **state) {
+    (void) state;
+    static const char TUNE[] =
+        "{\"system\": \"mel-dit\", \"data\": {\"sample_rate\": 44100, \"frames\": 64, \"held_out\": 0},"
+        " \"canvas\": {\"frames\": [32, 64]}, \"average\": {\"decay\": 0.9},"
+        " \"training\": {\"batch\": 3, \"precision\": \"f32\"}, \"optimizer\": {\"learning_rate\": 0.003},"
+        " \"every\": {\"log\": 10, \"held_out\": 0, \"sounds\": 0, \"checkpoint\": 1000}}";
+    scope_begin();
+    file_write(under_root("tune.json"), TUNE, strlen(TUNE));
+    write_own_sounds();
+    tune("own-0", 0, 60, false);
+    assert_true(last_loss < 0.8 * first_loss);
+    const model *before = model_open(under_root("teacher")), *after = model_open(under_root("own-0"));
+    assert_string_equal(after->classes[1], "tone");
+    assert_memory_equal(values_of(before, "patch.basis"), values_of(after, "patch.basis"), 24 * 1024 * sizeof(float));
+    assert_memory_not_equal(values_of(before, "out.bias"), values_of(after, "out.bias"), 24 * sizeof(float));
+    /* Adapters: stopped and gone on with, and merged from their file, they are the model that was saved. */
+    tune("own-1", 2, 60, false);
+    assert_true(last_loss < 0.9 * first_loss);
+    tune("own-2", 2, 23, false);
+    tune("own-2", 2, 60, true);
+    bytes whole = file_read(under_root("own-1/adapter.safetensors"), 1 << 24),
+          parts = file_read(under_root("own-2/adapter.safetensors"), 1 << 24),
+          all = file_read(under_root("own-1/weights.safetensors"), 1 << 24);
+    assert_int_equal(whole.size, parts.size);
+    assert_memory_equal(whole.data, parts.data, whole.size);
+    assert_true(whole.size < all.size / 4);
+    model *merged = model_open(under_root("teacher")), *saved = model_open(under_root("own-1"));
+    model_adapt(merged, under_root("own-1/adapter.safetensors"));
+    for (size_t i = 0; i < saved->parameters->count; i++)
+        assert_true(farthest(saved->parameters->items[i]->value, merged->parameters->items[i]->value) < 1e-6f);
+    model *without = model_open(under_root("teacher"));
+    model_adapt(without, format("%s:0", under_root("own-1/adapter.safetensors")));
+    for (size_t i = 0; i < before->parameters->count; i++)
+        assert_true(farthest(before->parameters->items[i]->value, without->parameters->items[i]->value) == 0);
+    scope_end();
+}
+
 /* Constant for the first half, then a line. */
 static void test_rate(void **state) {
     (void) state;
@@ -414,6 +608,8 @@ int main(void) {
         cmocka_unit_test(test_derivative), cmocka_unit_test(test_handles),
         cmocka_unit_test(test_training),   cmocka_unit_test(test_rate),
         cmocka_unit_test(test_few_steps),  cmocka_unit_test(test_distilling_goes_on),
+        cmocka_unit_test(test_adapters),   cmocka_unit_test(test_wrong_adapters),
+        cmocka_unit_test(test_tuning),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

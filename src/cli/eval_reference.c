@@ -123,7 +123,9 @@ void eval_with_reference(const arguments *a, json_t *result) {
     const char *real_path = text(a, OPT_REAL), *made_path = a->name_count ? a->names[0] : NULL;
     if (!made_path) fail(HISS_ERROR_ARGUMENT, "hiss eval --reference %s: give a folder of generated sounds", real_path);
     const feature_source *f = features_open(text(a, OPT_FEATURES));
-    const recordings *real_list = recordings_find(real_path, 0), *made_list = recordings_find(made_path, 0);
+    recordings *real_list = recordings_find(real_path, 0);
+    const recordings *made_list = recordings_find(made_path, 0);
+    recordings_keep_held_out(real_list);
     const feature_set *real = features_of_list(f, real_list, real_path),
                       *made = features_of_list(f, made_list, made_path);
     say(a, "%lld sounds of %s and %lld of %s, %s:", (long long) real->sounds, real_path, (long long) made->sounds,

@@ -4,9 +4,11 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/progress.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "cli/prompts.h"
 #include "cli/request.h"
 #include "signal/picture.h"
 #include "systems/latent.h"
@@ -147,15 +149,48 @@ static void write_pieces(const writing *w, const model *m, int64_t i) {
     say_sound(w->a, path, r->seed + (uint64_t) i, frames, m->rate, w->list);
 }
 
+static void make(writing *w, const model *m) {
+    if (goes_in_pieces(w, m))
+        for (int64_t i = 0; i < w->request->count; i++) write_pieces(w, m, i);
+    else generate_sounds(m, w->request, take, w);
+}
+
+/* --- lists of prompts --- */
+
+/* A sound of each, with seeds of its own, and the list of them as a manifest. */
+static void make_all(writing *w, const model *m, sound_request *r) {
+    const char *out = text(w->a, OPT_OUT), *manifest = path_join(out, "manifest.tsv");
+    const prompt_list l = prompts_read(text(w->a, OPT_PROMPTS));
+    if (w->a->name_count) fail(HISS_ERROR_ARGUMENT, "--prompts and a prompt: give one of them");
+    if (r->count != 1) fail(HISS_ERROR_ARGUMENT, "--prompts makes one sound of each prompt: leave --count out");
+    if (!means_folder(out)) fail(HISS_ERROR_ARGUMENT, "--out %s: --prompts makes several files: name a folder", out);
+    char *list = copy_string("path\tclass\tcaption\n");
+    for (size_t i = 0; i < l.count; i++, r->seed++) {
+        const prompt_row *row = &l.rows[i];
+        r->prompt = row->prompt;
+        if (!w->a->given[OPT_SECONDS]) r->seconds = row->seconds;
+        w->stem = format("%03zu-%s", i + 1, file_stem(row->prompt));
+        make(w, m);
+        list = format("%s%s.wav\t%s\t%s\n", list, w->stem, row->class ? row->class : "", row->prompt);
+        progress("prompts", (int64_t) i + 1, (int64_t) l.count);
+    }
+    file_write(manifest, list, strlen(list));
+    say(w->a, "%s", manifest);
+}
+
+/* As the captions of training say it. */
+static const char *with_tempo(const arguments *a, const char *prompt) {
+    if (!a->given[OPT_BPM] || strcasestr(prompt, "bpm")) return prompt;
+    return format("%s at %g BPM", prompt, number(a, OPT_BPM, 0));
+}
+
 static void run(const arguments *a) {
     check_result_path(text(a, OPT_OUT), SOUND_EXTENSIONS);
     model *m = model_open(model_path(a));
+    if (text(a, OPT_LORA)) model_adapt(m, text(a, OPT_LORA));
     sound_request r = request_of(a, m);
     set_steps(a, m, &r);
-    if (a->name_count) r.prompt = a->names[0];
-    /* As the captions of training say it. */
-    if (r.prompt && a->given[OPT_BPM] && !strcasestr(r.prompt, "bpm"))
-        r.prompt = format("%s at %g BPM", r.prompt, number(a, OPT_BPM, 0));
+    if (a->name_count) r.prompt = with_tempo(a, a->names[0]);
     request_check(m, &r);
     prepare(a);
     json_t *result = json_make_object(), *list = json_array();
@@ -163,15 +198,14 @@ static void run(const arguments *a) {
     writing w = {a, &r, "sound", list, flag(a, OPT_STEPS_PICTURE) ? watch_steps(&r) : NULL};
     if (r.prompt) w.stem = file_stem(r.prompt);
     else if (r.class >= 0) w.stem = m->classes ? m->classes[r.class] : format("class-%d", r.class);
-    if (goes_in_pieces(&w, m))
-        for (int64_t i = 0; i < r.count; i++) write_pieces(&w, m, i);
-    else generate_sounds(m, &r, take, &w);
+    if (text(a, OPT_PROMPTS)) make_all(&w, m, &r);
+    else make(&w, m);
     say_json(a, result);
 }
 
-static const option_id TAKES[] = {OPT_MODEL,     OPT_OUT,        OPT_SECONDS, OPT_COUNT,   SAMPLING_OPTIONS,
-                                  GUIDE_OPTIONS, OPT_QUALITY,    OPT_BITS,    OPT_PICTURE, OPT_STEPS_PICTURE,
-                                  OPT_PRECISION, COMMON_OPTIONS, OPTS};
+static const option_id TAKES[] = {OPT_MODEL,        OPT_LORA,          OPT_OUT,       OPT_SECONDS,    OPT_COUNT,
+                                  SAMPLING_OPTIONS, OPT_PROMPTS,       GUIDE_OPTIONS, OPT_QUALITY,    OPT_BITS,
+                                  OPT_PICTURE,      OPT_STEPS_PICTURE, OPT_PRECISION, COMMON_OPTIONS, OPTS};
 
 const command COMMAND_GENERATE = {
     .name = "generate",

@@ -7,6 +7,7 @@
 #include "base/scope.h"
 #include "base/text.h"
 #include "cli/choices.h"
+#include "nn/lora.h"
 
 /* Beyond this a seed would not survive the way through a JSON number. */
 static const double SEED_MOST = 9007199254740991.0;
@@ -46,6 +47,11 @@ const option OPTION_TABLE[OPTS] = {
          "how strongly to follow what is asked for, all of it or text, class, mel, reference each; 1: as trained; "
          "default: the model's own",
          NULL},
+    [OPT_PROMPTS] = {"prompts", 0, KIND_PATH, "FILE.tsv", NULL, 0, 0, NULL,
+                     "a list of prompts: a sound of each into the folder, with a manifest for hiss eval; columns "
+                     "prompt (or caption), "
+                     "class, seconds",
+                     NULL},
     [OPT_NEGATIVE] = {"negative", 0, KIND_TEXT, "PROMPT", NULL, 0, 0, NULL, "what the sound is to be led away from",
                       NULL},
     [OPT_BLEND] = {"blend", 0, KIND_TEXT, "PROMPT", NULL, 0, 0, NULL,
@@ -98,6 +104,10 @@ const option OPTION_TABLE[OPTS] = {
                   "folder of recordings (sub-folders are classes), or a .tsv or .jsonl manifest", NULL},
     [OPT_FROM] = {"from", 0, KIND_PATH, "MODEL", NULL, 0, 0, NULL,
                   "the trained model to start from, or 'default': the one that comes with hiss", NULL},
+    [OPT_RANK] = {"lora", 0, KIND_INTEGER, "RANK", NULL, 1, LORA_MOST_RANK, NULL,
+                  "learn adapters of this rank in place of the weights of --from: a small file of their own", NULL},
+    [OPT_LORA] = {"lora", 0, KIND_TEXT, "FILE[:WEIGHT],...", NULL, 0, 0, NULL,
+                  "adapters that hiss train --lora made for this model, each times its weight (1)", NULL},
     [OPT_MINUTES] = {"minutes", 0, KIND_NUMBER, "MINUTES", "min", 0.001, 1e6, NULL,
                      "stop, saved, after this long; default: the recipe's", NULL},
     [OPT_RESUME] = {"resume", 0, KIND_FLAG, NULL, NULL, 0, 0, NULL, "go on from the checkpoint in the output folder",
@@ -112,7 +122,8 @@ const option OPTION_TABLE[OPTS] = {
     [OPT_PAGE] = {"picture", 'p', KIND_PATH, "FILE.png", NULL, 0, 0, NULL,
                   "draw recorded beside generated sounds of each class", NULL},
     [OPT_JUDGE] = {"judge", 0, KIND_PATH, "DIR", NULL, 0, 0, NULL, "a judge that hiss train made", NULL},
-    [OPT_REAL] = {"reference", 0, KIND_PATH, "PATH", NULL, 0, 0, NULL, "real sounds, a folder or a manifest", NULL},
+    [OPT_REAL] = {"reference", 0, KIND_PATH, "PATH", NULL, 0, 0, NULL,
+                  "real sounds, a folder or a manifest (of which those held out)", NULL},
     [OPT_FEATURES] = {"features", 0, KIND_PATH, "FILE", NULL, 0, 0, NULL,
                       "a listening network, VGGish or Cnn14 (PANNs) as published; default: log-mel statistics", NULL},
     [OPT_MUSIC] = {"music", 0, KIND_FLAG, NULL, NULL, 0, 0, NULL,

@@ -40,6 +40,7 @@ static void run_as(const arguments *a, bool distil) {
         .out = text(a, OPT_OUT),
         .from = text(a, OPT_FROM),
         .distil = distil,
+        .lora = integer(a, OPT_RANK, 0),
         .resume = flag(a, OPT_RESUME),
         .steps = integer(a, OPT_STEPS, 0),
         .minutes = number(a, OPT_MINUTES, 0),
@@ -67,9 +68,11 @@ static void run_as(const arguments *a, bool distil) {
 static void run(const arguments *a) { run_as(a, false); }
 static void run_distil(const arguments *a) { run_as(a, true); }
 
-static const option_id TAKES[] = {OPT_RECIPE,  OPT_DATA,    OPT_OUT,   OPT_FROM,      OPT_RESUME,
-                                  OPT_STEPS,   OPT_MINUTES, OPT_SEED,  OPT_PRECISION, OPT_DEVICE,
-                                  OPT_THREADS, OPT_JSON,    OPT_QUIET, OPT_HELP,      OPTS};
+#define TRAINING_OPTIONS                                                                                               \
+    OPT_RECIPE, OPT_DATA, OPT_OUT, OPT_FROM, OPT_RESUME, OPT_STEPS, OPT_MINUTES, OPT_SEED, OPT_PRECISION, OPT_DEVICE,  \
+        OPT_THREADS, OPT_JSON, OPT_QUIET, OPT_HELP, OPTS
+
+static const option_id TAKES[] = {OPT_RANK, TRAINING_OPTIONS};
 
 const command COMMAND_TRAIN = {
     .name = "train",
@@ -77,19 +80,23 @@ const command COMMAND_TRAIN = {
     .names = "",
     .takes = TAKES,
     .needs = {OPT_RECIPE, OPT_OUT, OPTS},
-    .notes = "The output folder can be given to hiss generate at any moment. Ctrl-C saves and stops; --resume goes on "
-             "as if it "
-             "had never stopped. A recording that cannot be read is named and skipped.",
+    .notes =
+        "The output folder can be given to hiss generate at any moment. Ctrl-C saves and stops; --resume goes on "
+        "as if it "
+        "had never stopped. A recording that cannot be read is named and skipped. --from goes on from a trained model "
+        "with its network and classes; what says nothing else of a sound is its caption: its folder's name or its own.",
     .examples = {{"a model of drum hits", "hiss train --recipe recipes/drums.json --data hits/ -o model/"},
                  {"go on for half an hour", "hiss train --recipe recipes/drums.json -o model/ --resume --minutes 30"}},
     .run = run,
 };
 
+static const option_id TAKES_DISTIL[] = {TRAINING_OPTIONS};
+
 const command COMMAND_DISTIL = {
     .name = "distil",
     .summary = "teach a trained sound model to make its sounds in few steps",
     .names = "",
-    .takes = TAKES,
+    .takes = TAKES_DISTIL,
     .needs = {OPT_RECIPE, OPT_OUT, OPTS},
     .notes =
         "The network learns to jump where the trained one (--from, the teacher) walks, with guidance inside, so that "

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "diffusion/sampler.h"
+#include "nn/lora.h"
 #include "systems/latent.h"
 #include "systems/rows.h"
 #include "systems/window.h"
@@ -154,6 +155,18 @@ model *model_from(const char *path, const store *s, config settings) {
     check_betas(m->settings.where, m->fast, m->fast_count);
     read_classes(m);
     return m;
+}
+
+void model_adapt(model *m, const char *files) {
+    static const double MOST = 100;
+    size_t n;
+    char **pieces = split(files, ',', &n);
+    for (size_t i = 0; i < n; i++) {
+        char *colon = strrchr(pieces[i], ':');
+        double weight = 1;
+        if (colon && parse_double(colon + 1, -MOST, MOST, &weight)) *colon = 0;
+        lora_apply(m->parameters, pieces[i], weight);
+    }
 }
 
 /* --- classes --- */

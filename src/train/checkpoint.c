@@ -91,11 +91,13 @@ static void write_state(const char *path, const optimizer *o, const progress_sta
     safetensors_write(path, items, n, m);
 }
 
-static void write_files(const char *folder, config model, params *p, optimizer *o, const progress_state *state) {
+static void write_files(const char *folder, config model, params *p, const lora *adapters, optimizer *o,
+                        const progress_state *state) {
     char *text = json_text(model.value);
     file_write(path_join(folder, "config.json"), text, strlen(text));
     optimizer_swap_average(o);
     params_save(p, path_join(folder, "weights.safetensors"), F32, NULL);
+    if (adapters) lora_save(adapters, path_join(folder, "adapter.safetensors"));
     optimizer_swap_average(o);
     write_state(path_join(folder, "state.safetensors"), o, state);
 }
@@ -111,7 +113,8 @@ static void remove_old(const char *folder) {
         }
 }
 
-char *checkpoint_write(const char *out, config model, params *p, optimizer *o, const progress_state *state) {
+char *checkpoint_write(const char *out, config model, params *p, const lora *adapters, optimizer *o,
+                       const progress_state *state) {
     char *folder = path_join(out, "checkpoints"), *name = format("step-%010" PRId64, state->step);
     char *path = path_join(folder, name);
     scope_begin();
@@ -119,7 +122,7 @@ char *checkpoint_write(const char *out, config model, params *p, optimizer *o, c
         char *fresh = path_join(folder, format(".writing-%s", name));
         if (folder_exists(fresh)) remove_folder(fresh);
         folder_make(fresh);
-        write_files(fresh, model, p, o, state);
+        write_files(fresh, model, p, adapters, o, state);
         sync_folder(fresh);
         if (rename(fresh, path)) fail_errno(HISS_ERROR_FILE, "%s: cannot be renamed to %s", fresh, path);
         sync_folder(folder);
@@ -127,6 +130,7 @@ char *checkpoint_write(const char *out, config model, params *p, optimizer *o, c
     point(out, "latest", format("checkpoints/%s", name));
     point(out, "config.json", "latest/config.json");
     point(out, "weights.safetensors", "latest/weights.safetensors");
+    if (adapters) point(out, "adapter.safetensors", "latest/adapter.safetensors");
     remove_old(folder);
     scope_end();
     return path;

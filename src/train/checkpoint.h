@@ -3,6 +3,7 @@
 #ifndef HISS_TRAIN_CHECKPOINT_H
 #define HISS_TRAIN_CHECKPOINT_H
 
+#include "nn/lora.h"
 #include "train/optimizer.h"
 
 /* What a run goes on from, beside the tensors. */
@@ -17,8 +18,10 @@ typedef struct {
 /* Fails unless a checkpoint can be written in `out`: writable, room for three of them. Makes the folders, removes what
  * a killed run left half-written. */
 void checkpoint_prepare(const char *out, int64_t bytes);
-/* Writes OUT/checkpoints/step-N and makes it the latest; the last two stay. The folder, in the current scope. */
-char *checkpoint_write(const char *out, config model, params *p, optimizer *o, const progress_state *state);
+/* Writes OUT/checkpoints/step-N and makes it the latest; the last two stay. adapters: NULL, or what the optimizer learns in place of
+ * p, into adapter.safetensors. The folder, in the current scope. */
+char *checkpoint_write(const char *out, config model, params *p, const lora *adapters, optimizer *o,
+                       const progress_state *state);
 /* The newest one's folder, or NULL; in the current scope. */
 char *checkpoint_latest(const char *out);
 /* Puts its weights, what was measured, and moments in place. The model's configuration must be the same. */

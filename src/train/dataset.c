@@ -248,6 +248,7 @@ dataset *dataset_open(const char *path, const dataset_settings *s) {
     d->settings = *s;
     d->list = recordings_find(path, s->held_out);
     if (s->class_names) recordings_use_classes(d->list, s->class_names, s->class_count);
+    if (s->names_say) recordings_caption_by_name(d->list);
     d->sounds = NEW_ARRAY(sound, d->list->count);
     d->state = NEW_ARRAY(sound_state, d->list->count);
     d->home = scope_create();

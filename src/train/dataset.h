@@ -33,6 +33,7 @@ typedef struct {
     bool features; /* keep the mel spectrograms of whole recordings and not their sound: see dataset_features */
     const char *const *class_names; /* in this order; NULL: the recordings' own, sorted */
     size_t class_count;
+    bool names_say; /* recordings without class and caption are captioned by their names */
 } dataset_settings;
 
 /* The recipe's object "data" (all keys optional but sample_rate and seconds, or frames of `hop` samples). */

@@ -10,6 +10,7 @@
  * B canvases, N patches, P components. All that is computed over them is an operation of ops.h; the host makes numbers of one a
  * canvas. */
 #include <math.h>
+#include <string.h>
 
 #include "systems/system.h"
 #include "tensor/ops.h"
@@ -96,11 +97,44 @@ static tensor *student_step(const distilling *d, const step *s, const tensor *z,
     return scope_end_keep(step_toward(s, z, aim(d, s, z, *c)));
 }
 
+/* Rows of a handle, and as many that are off. */
+static tensor *and_off(const tensor *rows) {
+    shape s = shape_of(rows);
+    int64_t n = count(rows), C = s.dims[s.rank - 1];
+    s.dims[0] *= 2;
+    tensor *y = tensor_zero(F32, s);
+    memcpy(f32(y), f32(rows), (size_t) n * sizeof(float));
+    for (int64_t i = n + C - 1; i < 2 * n; i += C) f32(y)[i] = 1;
+    return y;
+}
+
+/* What is asked of B canvases, then nothing of B more. */
+static mel_dit_condition and_nothing(const mel_dit_condition *c, int64_t B) {
+    float *seconds = NEW_ARRAY(float, 2 * B);
+    int32_t *classes = NEW_ARRAY(int32_t, 2 * B);
+    for (int64_t i = 0; i < B; i++) {
+        seconds[i] = seconds[B + i] = c->seconds[i];
+        classes[i] = c->classes[i];
+        classes[B + i] = -1;
+    }
+    return (mel_dit_condition){.seconds = seconds,
+                               .classes = classes,
+                               .text = and_off(c->text),
+                               .coarse = and_off(c->coarse),
+                               .style = and_off(c->style)};
+}
+
+/* Both halves of guidance in one pass of 2 B canvases; c asks for both. */
 static tensor *teacher_step(const distilling *d, const step *s, const tensor *z, const mel_dit_condition *c) {
+    int64_t B = s->size, rows = z->shape[0] * z->shape[1], P = z->shape[2];
     scope_begin();
-    mel_dit_condition nothing = {.seconds = c->seconds};
-    tensor *with = mel_dit_forward(d->teacher, z, s->from, c),
-           *without = mel_dit_forward(d->teacher, z, s->from, &nothing);
+    float *t = NEW_ARRAY(float, 2 * B);
+    for (int64_t i = 0; i < 2 * B; i++) t[i] = s->from[i % B];
+    const tensor *flat = reshape(z, SHAPE(1, rows, P));
+    const tensor *twice = reshape(concat_time(flat, flat), SHAPE(2 * B, z->shape[1], P));
+    const tensor *w = reshape(mel_dit_forward(d->teacher, twice, t, c), SHAPE(1, 2 * rows, P));
+    const tensor *with = reshape(slice_time(w, 0, rows), shape_of(z)),
+                 *without = reshape(slice_time(w, rows, rows), shape_of(z));
     return scope_end_keep(step_toward(s, z, toward(without, with, s->guidance)));
 }
 
@@ -117,8 +151,8 @@ static step cut(const step *s, double a, double b) {
 }
 
 /* A step in n equal parts. */
-static tensor *walk(const distilling *d, const step *s, int64_t n, const tensor *z, const mel_dit_condition *c,
-                    stepper go) {
+static tensor *walk_parts(const distilling *d, const step *s, int64_t n, const tensor *z, const mel_dit_condition *c,
+                          stepper go) {
     scope_begin();
     tensor *at = NULL;
     for (int64_t k = 0; k < n; k++) {
@@ -126,6 +160,17 @@ static tensor *walk(const distilling *d, const step *s, int64_t n, const tensor 
         at = go(d, &part, at ? at : z, c);
     }
     return scope_end_keep(at);
+}
+
+static tensor *walk(const distilling *d, const step *s, int64_t n, const tensor *z, const mel_dit_condition *c) {
+    return walk_parts(d, s, n, z, c, student_step);
+}
+
+static tensor *teachers_walk(const distilling *d, const step *s, int64_t n, const tensor *z,
+                             const mel_dit_condition *c) {
+    scope_begin();
+    mel_dit_condition both = and_nothing(c, s->size);
+    return scope_end_keep(walk_parts(d, s, n, z, &both, teacher_step));
 }
 
 /* --- draws --- */
@@ -210,7 +255,7 @@ static lesson prepare(const distilling *d, const batch *b) {
     const tensor *normal = mel_normalise(p, b->mel);
     l.asked = mel_dit_asked(d->student, b, normal);
     l.state = states(d, &l, b, mel_to_patches(p, normal), own);
-    l.target = target_of(&l, walk(d, &l.step, taught, l.state, &l.asked, teacher_step));
+    l.target = target_of(&l, teachers_walk(d, &l.step, taught, l.state, &l.asked));
     for (int64_t i = 0; i < b->size; i++) f32(l.weight)[i] = (float) pow(fmax(1 - l.step.from[i], NEAREST), -2);
     return l;
 }
@@ -234,8 +279,7 @@ static tensor *measure(const void *model, const batch *b) {
         all.guidance[i] = (float) d->guidance;
     }
     mel_dit_condition c = mel_dit_asked(d->student, b, mel_normalise(mel_dit_patches(d->student), b->mel));
-    return mse_loss(walk(d, &all, d->steps, b->noise, &c, student_step),
-                    walk(d, &all, d->teacher_steps, b->noise, &c, teacher_step));
+    return mse_loss(walk(d, &all, d->steps, b->noise, &c), teachers_walk(d, &all, d->teacher_steps, b->noise, &c));
 }
 
 const trainable DISTIL_MEL_DIT = {MEL_DIT_ROW, .make = make, .teach = teach, .loss = loss, .measure = measure};

@@ -17,7 +17,7 @@
 #include "train/recipe.h"
 
 /* Children of the run's key. */
-enum { KEY_START, KEY_DATA, KEY_FIT };
+enum { KEY_START, KEY_DATA, KEY_FIT, KEY_ADAPTERS };
 
 typedef struct {
     const train_options *options;
@@ -29,6 +29,7 @@ typedef struct {
     config model; /* config.json */
     params *parameters;
     void *network;
+    lora *adapters; /* what is learned, or NULL: the parameters themselves */
     optimizer *optimizer;
     loader *loader;
     batch **held_out;
@@ -148,6 +149,11 @@ static void open_log(run *r) {
 static void read_recipe(run *r) {
     const train_options *o = r->options;
     r->recipe = recipe_load(o->recipe, o->from, o->distil);
+    if (o->lora) r->recipe->lora = o->lora;
+    if (r->recipe->lora && o->distil)
+        fail(HISS_ERROR_ARGUMENT, "%s: lora: distilling learns all weights; leave it out", o->recipe);
+    if (r->recipe->lora && !r->recipe->from)
+        fail(HISS_ERROR_ARGUMENT, "adapters (--lora) are learned for a trained model: name it (--from MODEL)");
     if (o->has_seed) r->recipe->seed = o->seed;
     if (o->has_precision) r->recipe->numbers = o->numbers;
     r->steps = o->steps ? o->steps : r->recipe->steps;
@@ -200,6 +206,10 @@ static uint64_t fingerprint_of(const model *m) {
     return h;
 }
 
+static params *learned(const run *r) { return r->adapters ? lora_params(r->adapters) : r->parameters; }
+
+static void merge_adapters(void *adapters) { lora_merge(adapters); }
+
 static void make_network(run *r) {
     const trainable *system = r->recipe->system;
     const model *from = r->recipe->from;
@@ -208,7 +218,9 @@ static void make_network(run *r) {
     r->parameters = binder_finish(b, true);
     if (from) start_from(r, from);
     if (from && system->teach) system->teach(r->network, from->network, r->recipe->document);
-    r->optimizer = optimizer_new(&r->recipe->optimizer, r->parameters);
+    if (r->recipe->lora) r->adapters = lora_new(r->parameters, r->recipe->lora, random_child(r->key, KEY_ADAPTERS));
+    r->optimizer = optimizer_new(&r->recipe->optimizer, learned(r));
+    if (r->adapters) optimizer_watch(r->optimizer, merge_adapters, r->adapters);
     int64_t weights = params_elements(r->parameters) * (int64_t) sizeof(float);
     checkpoint_prepare(r->options->out, weights + optimizer_state_bytes(r->optimizer));
 }
@@ -260,6 +272,10 @@ static void tell_start(run *r) {
                 r->recipe->system->name, (double) params_elements(r->parameters) / 1e6, dtype_name(operands()),
                 threads_get(), r->recipe->batch * r->recipe->accumulate,
                 (double) r->recipe->data.samples / r->recipe->data.rate));
+    if (r->adapters)
+        tell(r, TRAIN_NOTE,
+             format("adapters of rank %" PRId64 ": %.3f million numbers to learn", r->recipe->lora,
+                    (double) params_elements(learned(r)) / 1e6));
     if (r->state.step) tell(r, TRAIN_NOTE, format("going on from step %" PRId64, r->state.step));
     scope_end();
 }
@@ -298,7 +314,9 @@ static void one_step(run *r) {
     int64_t parts = r->recipe->accumulate;
     double loss = 0;
     params_zero_grad(r->parameters);
+    if (r->adapters) params_zero_grad(lora_params(r->adapters));
     for (int64_t i = 0; i < parts; i++) loss += one_batch(r, 1.0f / (float) parts) / (double) parts;
+    if (r->adapters) lora_gradients(r->adapters);
     r->norm = optimizer_step(r->optimizer, optimizer_rate(&r->recipe->optimizer, r->state.step, r->steps));
     bool good = isfinite(r->norm) && isfinite(loss);
     r->bad_steps = good ? 0 : r->bad_steps + 1;
@@ -333,7 +351,7 @@ static void measure_held_out(run *r) {
 
 static void save(run *r) {
     scope_begin();
-    char *folder = checkpoint_write(r->options->out, r->model, r->parameters, r->optimizer, &r->state);
+    char *folder = checkpoint_write(r->options->out, r->model, r->parameters, r->adapters, r->optimizer, &r->state);
     tell(r, TRAIN_CHECKPOINT, folder);
     scope_end();
 }

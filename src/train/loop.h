@@ -4,6 +4,7 @@
  *     OUT/config.json, weights.safetensors     links into latest/
  *     OUT/latest                               link to the newest complete checkpoint, switched by rename
  *     OUT/checkpoints/step-00012000/           config.json, weights.safetensors (averaged), state.safetensors
+ *     OUT/adapter.safetensors                  where only adapters are learned (nn/lora.h)
  *     OUT/samples/step-00012000/               sounds and a picture of them
  *     OUT/recipe.json, OUT/log.jsonl           what was asked; a JSON line for every report
  *
@@ -41,6 +42,7 @@ typedef struct {
         *out;         /* a .json; a folder or a manifest (NULL: what the recipe's data.path says); a folder */
     const char *from; /* a model to start from, "default" for hiss's own; NULL: as the recipe says */
     bool distil;      /* into few steps: that model teaches */
+    int64_t lora;     /* rank of adapters to learn in place of the weights; 0: as the recipe says */
     bool resume;
     int64_t steps;  /* 0: as the recipe says */
     double minutes; /* stop (and save) after this long; 0: never */

@@ -30,6 +30,8 @@ struct optimizer {
     int64_t run_count;
     double *partial; /* one a run */
     int64_t updates;
+    void (*changed)(void *context); /* or NULL */
+    void *context;
 };
 
 /* --- settings --- */
@@ -136,6 +138,15 @@ optimizer *optimizer_new(const optimizer_settings *s, params *p) {
     return o;
 }
 
+void optimizer_watch(optimizer *o, void (*changed)(void *context), void *context) {
+    o->changed = changed;
+    o->context = context;
+}
+
+static void tell_changed(const optimizer *o) {
+    if (o->changed) o->changed(o->context);
+}
+
 int64_t optimizer_updates(const optimizer *o) { return o->updates; }
 
 /* --- one update --- */
@@ -235,6 +246,7 @@ double optimizer_step(optimizer *o, double rate) {
     adam_factors f = prepare(o, norm, rate);
     if (o->there) update_there(o, &f);
     else update_here(o, &f);
+    tell_changed(o);
     return norm;
 }
 
@@ -255,6 +267,7 @@ void optimizer_swap_average(optimizer *o) {
         }
         param_changed(s->of);
     }
+    tell_changed(o);
 }
 
 /* --- saving --- */
@@ -316,6 +329,7 @@ void optimizer_restore(optimizer *o, const store *file, int64_t updates) {
         }
     for (size_t i = 0; i < o->count; i++) param_changed(o->slots[i].of);
     o->updates = updates;
+    tell_changed(o);
 }
 
 int64_t optimizer_state_bytes(const optimizer *o) {

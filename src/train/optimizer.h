@@ -29,6 +29,9 @@ typedef struct optimizer optimizer;
 /* For the trainable parameters of p, in the current scope. */
 optimizer *optimizer_new(const optimizer_settings *s, params *p);
 
+/* Is called whenever parameters have changed: after a step, a swap, restoring. */
+void optimizer_watch(optimizer *o, void (*changed)(void *context), void *context);
+
 /* The learning rate of the update after `done` ones, of `steps`. */
 double optimizer_rate(const optimizer_settings *s, int64_t done, int64_t steps);
 /* Updates the parameters from their gradients; the gradients' norm before clipping is returned. A norm that is not

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "nn/lora.h"
 #include "systems/shipped.h"
 
 enum { MOST_STEPS = 1000000000 };
@@ -25,13 +26,15 @@ static precision read_precision(config c) {
 }
 
 static void read_training(recipe *r, config c) {
-    static const char *const keys[] = {"batch", "accumulate", "steps", "precision", "seed", "class_dropout", NULL};
+    static const char *const keys[] = {"batch", "accumulate",    "steps", "precision",
+                                       "seed",  "class_dropout", "lora",  NULL};
     c = part(c, "training", keys);
     r->batch = config_int(c, "batch", 16, 1, 65536);
     r->accumulate = config_int(c, "accumulate", 1, 1, 65536);
     r->steps = config_int(c, "steps", 100000, 1, MOST_STEPS);
     r->seed = (uint64_t) config_int(c, "seed", 0, 0, INT64_MAX);
     r->class_dropout = config_number(c, "class_dropout", r->by_class ? 0.1 : 0, 0, 1);
+    r->lora = config_int(c, "lora", 0, 0, LORA_MOST_RANK);
     r->numbers = read_precision(c);
 }
 
@@ -68,6 +71,7 @@ static void read_data(recipe *r, config document) {
     r->data = dataset_settings_read(c, hop);
     r->data_path = config_string(c, "path", NULL);
     r->data.features = r->system->features;
+    r->data.names_say = r->from != NULL;
     read_classes(r, document);
     r->by_class = config_bool(c, "class", r->from && r->data.class_count);
     if (r->by_class && !r->system->classes)

@@ -1,6 +1,7 @@
 /* Lists of recordings: see recordings.h. */
 #include "train/recordings.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -170,6 +171,35 @@ void recordings_use_classes(recordings *r, const char *const *names, size_t coun
         stranger = item->label;
     }
     if (strangers) warn("%zu recordings are of classes the recipe does not list, such as '%s'", strangers, stranger);
+}
+
+void recordings_keep_held_out(recordings *r) {
+    size_t n = 0;
+    for (size_t i = 0; i < r->count; i++)
+        if (!r->items[i].has_split || r->items[i].held_out) r->items[n++] = r->items[i];
+    r->count = n;
+}
+
+/* The letters of a name without its extension, what lies between them as single spaces; NULL if there are none. */
+static const char *words_of(const char *name) {
+    char *words = copy_string(path_name(name)), *end = strrchr(words, '.'), *to = words;
+    if (end && end > words) *end = 0;
+    for (const char *c = words; *c; c++) {
+        bool letter = isalpha((unsigned char) *c) || (unsigned char) *c >= 0x80 || *c == '\'';
+        if (letter) *to++ = *c;
+        else if (to > words && to[-1] != ' ') *to++ = ' ';
+    }
+    while (to > words && to[-1] == ' ') to--;
+    *to = 0;
+    return *words ? words : NULL;
+}
+
+void recordings_caption_by_name(recordings *r) {
+    for (size_t i = 0; i < r->count; i++) {
+        sound_file *item = &r->items[i];
+        if (item->caption || item->class_index >= 0) continue;
+        item->caption = words_of(item->label ? format("%s.", item->label) : item->name);
+    }
 }
 
 /* FNV-1a and a final mix: uniform in [0, 1). */

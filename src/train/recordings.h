@@ -28,7 +28,14 @@ typedef struct {
  * chosen by a hash of the name. Fails when there is nothing. In the current scope. */
 recordings *recordings_find(const char *path, double held_out);
 
+/* Leaves only those that are held out, where a manifest says which. */
+void recordings_keep_held_out(recordings *r);
+
 /* Numbers the classes by this list in place of the sorted labels; recordings of other classes are of none, which is said. */
 void recordings_use_classes(recordings *r, const char *const *names, size_t count);
+
+/* Captions those that have neither a class of the list nor a caption: their folder's name, else their own, in words: "dog-barks/03.wav"
+ * and "dog barks 03.wav" are "dog barks". */
+void recordings_caption_by_name(recordings *r);
 
 #endif
