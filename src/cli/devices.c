@@ -1,4 +1,6 @@
 /* hiss devices: where networks can run. */
+#include <stdio.h>
+
 #include "base/parallel.h"
 #include "base/scope.h"
 #include "cli/commands.h"
@@ -9,7 +11,7 @@
 static void run(const arguments *a) {
     (void) a;
     say(a, "cpu     %d cores, %s", threads_get(), version_kernels());
-    say(a, "%s", device_list());
+    fputs(device_list(), stdout);
 }
 
 static const option_id TAKES[] = {OPT_QUIET, OPT_HELP, OPTS};
@@ -23,6 +25,7 @@ const command COMMAND_DEVICES = {
     .notes = "The names are those that --device takes. A GPU is used by itself where there is one; --device cpu keeps "
              "to the "
              "processor.",
-    .examples = {{"what is here", "hiss devices"}},
+    .examples = {{"what is here", "hiss devices"},
+                 {"on the second GPU", "hiss generate \"soft rain\" --device cuda:1 -o rain.wav"}},
     .run = run,
 };

@@ -152,6 +152,7 @@ static void read_recipe(run *r) {
     if (o->lora) r->recipe->lora = o->lora;
     if (r->recipe->lora && o->distil)
         fail(HISS_ERROR_ARGUMENT, "%s: lora: distilling learns all weights; leave it out", o->recipe);
+    if (r->recipe->lora) device_switch(false); /* adapters live on the host */
     if (r->recipe->lora && !r->recipe->from)
         fail(HISS_ERROR_ARGUMENT, "adapters (--lora) are learned for a trained model: name it (--from MODEL)");
     if (o->has_seed) r->recipe->seed = o->seed;

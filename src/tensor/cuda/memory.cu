@@ -1,11 +1,15 @@
-/* The device's memory, in the order of its one stream: blocks come from CUDA's pool, which keeps what was given back, so that
- * taking and giving cost no wait once a program has warmed up.
+/* The device's memory, in the order of its one stream: a block that was given back may be taken again at once, as what used it
+ * before runs before. Free blocks are kept in lists by size class, a quarter power of two, which costs less than asking CUDA's
+ * pool; when that is empty they all go back to it.
  *
  * Uploads go through a ring of page-locked memory: the host's bytes are copied there at once, so the caller may change its own,
  * and only a ring that is full of copies under way makes the host wait. */
 #include "tensor/cuda/products.h"
 
 #include <string.h>
+
+#include <unordered_map>
+#include <vector>
 
 enum { SEGMENTS = 4, SEGMENT_BYTES = 16 << 20, UNIT = 512 };
 
@@ -21,6 +25,11 @@ static struct {
     size_t bytes;
 } scratch;
 
+static struct {
+    std::vector<void *> free[4 * 48]; /* by class */
+    std::unordered_map<void *, int> class_of;
+} blocks;
+
 static size_t up_to(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
 /* --- blocks --- */
@@ -32,16 +41,48 @@ static void choose_device(void) {
     chosen = true;
 }
 
+/* Rounds up to 2^k * {4, 5, 6, 7} / 4 and numbers that size. */
+static int size_class(size_t *bytes) {
+    size_t size = up_to(*bytes ? *bytes : 1, UNIT);
+    int k = 63 - __builtin_clzll((unsigned long long) size);
+    size_t quarter = (size_t) 1 << (k - 2), steps = (size - ((size_t) 1 << k) + quarter - 1) / quarter;
+    *bytes = ((size_t) 1 << k) + steps * quarter;
+    return 4 * k + (int) steps;
+}
+
+static void give_all_back(void) {
+    for (std::vector<void *> &list : blocks.free) {
+        for (void *data : list) {
+            blocks.class_of.erase(data);
+            (void) cudaFreeAsync(data, hiss_stream);
+        }
+        list.clear();
+    }
+}
+
 void *cuda_take(size_t bytes) {
     void *data = NULL;
     choose_device();
-    cuda_check(cudaMallocAsync(&data, up_to(bytes ? bytes : 1, UNIT), hiss_stream), "taking memory");
+    int number = size_class(&bytes);
+    std::vector<void *> &list = blocks.free[number];
+    if (!list.empty()) {
+        data = list.back();
+        list.pop_back();
+        return data;
+    }
+    cudaError_t result = cudaMallocAsync(&data, bytes, hiss_stream);
+    if (result == cudaErrorMemoryAllocation) {
+        (void) cudaGetLastError();
+        give_all_back();
+        result = cudaMallocAsync(&data, bytes, hiss_stream);
+    }
+    cuda_check(result, "taking memory");
+    blocks.class_of[data] = number;
     return data;
 }
 
-/* Also called while errors unwind: what fails here has failed before. */
 void cuda_give(void *data) {
-    if (data) (void) cudaFreeAsync(data, hiss_stream);
+    if (data) blocks.free[blocks.class_of[data]].push_back(data);
 }
 
 void *cuda_scratch(size_t bytes) {
