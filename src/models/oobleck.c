@@ -334,6 +334,15 @@ int64_t oobleck_samples(const oobleck *net, int64_t frames) {
 
 float oobleck_deviation(float scale) { return (scale > 20 ? scale : log1pf(expf(scale))) + 1e-4f; }
 
+void oobleck_draw(const oobleck *net, const tensor *encoded, const float *noise, float factor, tensor *z) {
+    const int64_t L = net->sizes.latent, E = net->sizes.encoder.ends, rows = count(z) / L;
+    require(count(encoded) == rows * E);
+    for (int64_t i = 0; i < rows * L; i++) {
+        const float *from = f32(encoded) + i / L * E + i % L;
+        f32(z)[i] = factor * (net->sizes.variational ? from[0] + oobleck_deviation(from[L]) * noise[i] : from[0]);
+    }
+}
+
 /* --- forward --- */
 
 static tensor *activate(activation a, const tensor *x) {
