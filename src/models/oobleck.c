@@ -355,6 +355,12 @@ static tensor *convolve(const layer *l, const tensor *x, int dilation) {
     return conv1d_same(x, weight_of(l), l->bias, dilation, F32);
 }
 
+/* Sound and latents are not rounded to bf16: all that follows grows from them, and the first layers are small. */
+static tensor *convolve_exactly(const layer *l, const tensor *x) {
+    return conv1d(x, weight_of(l), l->bias,
+                  (conv1d_options){.pad_left = WIDE / 2, .pad_right = WIDE / 2, .out = F32, .exact = true});
+}
+
 static tensor *unit_forward(const unit *u, const tensor *x, int dilation) {
     scope_begin();
     tensor *h = convolve(&u->wide, activate(u->before_wide, x), dilation);
@@ -372,7 +378,7 @@ static tensor *units_forward(const stage *s, tensor *x) {
     return x;
 }
 
-tensor *oobleck_encode_first(const oobleck *net, const tensor *x) { return convolve(&net->encoder.first, x, 1); }
+tensor *oobleck_encode_first(const oobleck *net, const tensor *x) { return convolve_exactly(&net->encoder.first, x); }
 
 tensor *oobleck_encode_stage(const oobleck *net, int index, const tensor *x) {
     const stage *s = &net->encoder.stages[index];
@@ -389,7 +395,7 @@ tensor *oobleck_encode_last(const oobleck *net, const tensor *x) {
     return scope_end_keep(convolve(&net->encoder.last, activate(net->encoder.before_last, x), 1));
 }
 
-tensor *oobleck_decode_first(const oobleck *net, const tensor *z) { return convolve(&net->decoder.first, z, 1); }
+tensor *oobleck_decode_first(const oobleck *net, const tensor *z) { return convolve_exactly(&net->decoder.first, z); }
 
 tensor *oobleck_decode_stage(const oobleck *net, int index, const tensor *x) {
     const stage *s = &net->decoder.stages[index];
