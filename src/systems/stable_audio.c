@@ -171,6 +171,7 @@ stable_inputs stable_inputs_of(const model *m, const stable_asked *a, double beg
 }
 
 static tensor *stacked(const tensor *first, const tensor *second) { /* [1, ..] and [1, ..] -> [2, ..] */
+    require(first && second);
     shape s = shape_of(first);
     s.dims[0] = 2;
     tensor *y = tensor_new(F32, s);
