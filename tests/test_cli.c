@@ -15,7 +15,7 @@ static char work[64];
 
 typedef struct {
     int code;
-    char out[65536], err[8000];
+    char out[131072], err[8000];
 } outcome;
 
 static void slurp(const char *name, char *text, size_t size) {

@@ -244,9 +244,10 @@ static double network_time(process kind, double sigma) {
     return kind == PROCESS_ROTATING ? time_of(kind, sigma) * 2 / M_PI : time_of(kind, sigma);
 }
 
-static estimate denoise(const model *m, const void *asked, const tensor *x, double sigma, const int64_t *at,
+static estimate denoise(const model *m, const void *asked, const tensor *x, double sigma, double to, const int64_t *at,
                         int64_t whole) {
     const stable_audio *net = m->network;
+    (void) to;
     stable_asked *a = (stable_asked *) asked; /* what it keeps of the window at hand is not the caller's */
     const int64_t n = x->shape[1], patch = stable_dit_sizes(net->dit)->patch;
     const bool inside = n < whole && at[0] + n - 1 == at[n - 1]; /* a window of a longer sound, not cut open */

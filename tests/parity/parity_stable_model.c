@@ -53,7 +53,7 @@ static estimate believe(void *context, const tensor *x, double sigma) {
     walked *w = context;
     int64_t *at = NEW_ARRAY(int64_t, w->N);
     for (int64_t i = 0; i < w->N; i++) at[i] = i;
-    const estimate e = w->m->latent->denoise(w->m, w->asked, x, sigma, at, w->N);
+    const estimate e = w->m->latent->denoise(w->m, w->asked, x, sigma, sigma, at, w->N);
     const int64_t n = w->N * w->L;
     if (w->denoised && w->called < w->denoised->shape[0])
         memcpy(f32(w->denoised) + (w->called++ * w->B + w->row) * n, e.clean->data, (size_t) n * sizeof(float));
