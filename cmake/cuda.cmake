@@ -43,8 +43,8 @@ message(STATUS "CUDA ${CMAKE_CUDA_COMPILER_VERSION} for ${HISS_CUDA_ARCHITECTURE
 file(GLOB CUDA_SOURCES CONFIGURE_DEPENDS src/tensor/cuda/*.cu)
 add_library(hiss_cuda SHARED ${CUDA_SOURCES})
 target_include_directories(hiss_cuda PRIVATE src include)
-target_link_libraries(hiss_cuda PRIVATE CUDA::cublasLt CUDA::cublas)
-target_compile_options(hiss_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall>)
+target_link_libraries(hiss_cuda PRIVATE CUDA::cublasLt CUDA::cublas OpenMP::OpenMP_C)
+target_compile_options(hiss_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-fopenmp>)
 set_target_properties(hiss_cuda PROPERTIES OUTPUT_NAME hiss-cuda CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED ON
                       CUDA_RUNTIME_LIBRARY Static CUDA_VISIBILITY_PRESET hidden
                       LIBRARY_OUTPUT_DIRECTORY ${CMAKE_RUNTIME_OUTPUT_DIRECTORY}

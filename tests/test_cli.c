@@ -15,7 +15,7 @@ static char work[64];
 
 typedef struct {
     int code;
-    char out[65536], err[8000];
+    char out[131072], err[8000];
 } outcome;
 
 static void slurp(const char *name, char *text, size_t size) {
@@ -157,7 +157,7 @@ static void test_usage_errors(void **state) {
     expect("generate --model $M/classes -o x/ --guidance tekst=2", 2, "'text'");
     expect("generate --model $M/classes -o x/ --guidance 2,mel=much", 2, "'much' is not a number");
     expect("generate --model $M/classes -o x/ --inpaint 1-2", 2, "--init");
-    expect("generate --model $M/classes -o x/ --init tone.wav --inpaint 2-1", 2, "FROM-TO");
+    expect("generate --model $M/classes -o x/ --init tone.wav --inpaint 2-1", 2, "FROM:TO");
     expect("generate --model $M/classes -o x/ --bars 2", 2, "--bpm");
     expect("generate --model $M/classes -o x/ --amount 0.3", 2, "--vary");
     expect("generate --model $M/classes -o x/ --vary tone.wav --init tone.wav", 2, "one of them");

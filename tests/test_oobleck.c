@@ -131,7 +131,7 @@ static void test_tiles(void **state) {
             const tensor *z = draw(SHAPE(1, FRAMES[i], 3), 5), *whole = oobleck_decode(net, z);
             assert_int_equal(whole->shape[1], oobleck_samples(net, FRAMES[i]));
             joined j = {tensor_zero(F32, shape_of(whole)), 0};
-            oobleck_decode_tiles(net, z, join, &j);
+            oobleck_decode_tiles(net, z, 0, join, &j);
             assert_int_equal(j.next, whole->shape[1]);
             assert_true(difference(j.all, whole) < 1e-5);
             const tensor *x = draw(SHAPE(1, FRAMES[i] * oobleck_sizes(net)->ratio + 3, 2), 6);
@@ -151,7 +151,7 @@ static size_t peak_of(const oobleck *net, int64_t frames) {
     scope_begin();
     const tensor *z = draw(SHAPE(1, frames, 3), 5);
     memory_peak_reset();
-    oobleck_decode_tiles(net, z, drop, NULL);
+    oobleck_decode_tiles(net, z, 0, drop, NULL);
     const size_t decoding = memory_peak();
     scope_end();
     return decoding;

@@ -9,9 +9,23 @@
 
 enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
-const command *const COMMANDS[] = {&COMMAND_GENERATE, &COMMAND_SCENE,   &COMMAND_VOCODE,  &COMMAND_NOISE, &COMMAND_MEL,
-                                   &COMMAND_SCHEDULE, &COMMAND_TRAIN,   &COMMAND_DISTIL,  &COMMAND_EVAL,  &COMMAND_INFO,
-                                   &COMMAND_CONVERT,  &COMMAND_CLASSES, &COMMAND_DEVICES, &COMMAND_HELP,  NULL};
+const command *const COMMANDS[] = {&COMMAND_GENERATE,
+                                   &COMMAND_SCENE,
+                                   &COMMAND_VOCODE,
+                                   &COMMAND_ENCODE,
+                                   &COMMAND_DECODE,
+                                   &COMMAND_NOISE,
+                                   &COMMAND_MEL,
+                                   &COMMAND_SCHEDULE,
+                                   &COMMAND_TRAIN,
+                                   &COMMAND_DISTIL,
+                                   &COMMAND_EVAL,
+                                   &COMMAND_INFO,
+                                   &COMMAND_CONVERT,
+                                   &COMMAND_CLASSES,
+                                   &COMMAND_DEVICES,
+                                   &COMMAND_HELP,
+                                   NULL};
 
 const command *find_command(const char *name) {
     const char *names[32];

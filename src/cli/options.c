@@ -14,7 +14,7 @@ static const double SEED_MOST = 9007199254740991.0;
 
 const option OPTION_TABLE[OPTS] = {
     [OPT_MODEL] = {"model", 'm', KIND_PATH, "PATH", NULL, 0, 0, NULL,
-                   "a model folder of hiss's, or a published .pt or .safetensors file", NULL},
+                   "a model folder of hiss's or a published one, or a published .pt, .ckpt or .safetensors file", NULL},
     [OPT_OUT] = {"out", 'o', KIND_PATH, "PATH", NULL, 0, 0, NULL,
                  "where the result goes; a name ending in / or without extension is a folder", NULL},
     [OPT_SECONDS] =
@@ -52,6 +52,9 @@ const option OPTION_TABLE[OPTS] = {
                      "prompt (or caption), "
                      "class, seconds",
                      NULL},
+    [OPT_RESCALE] = {"guidance-rescale", 0, KIND_NUMBER, "PART", NULL, 0, 1, "0",
+                     "how far what guidance drives apart is brought back to its level without; Stable Audio alone",
+                     NULL},
     [OPT_NEGATIVE] = {"negative", 0, KIND_TEXT, "PROMPT", NULL, 0, 0, NULL, "what the sound is to be led away from",
                       NULL},
     [OPT_BLEND] = {"blend", 0, KIND_TEXT, "PROMPT", NULL, 0, 0, NULL,
@@ -74,11 +77,17 @@ const option OPTION_TABLE[OPTS] = {
                   "a sound to make variations of: started from, and its style kept", NULL},
     [OPT_AMOUNT] = {"amount", 0, KIND_NUMBER, "PART", NULL, 0.01, 1, "0.3",
                     "how far variations go: 1 leaves only the style", NULL},
-    [OPT_INPAINT] = {"inpaint", 0, KIND_TEXT, "FROM-TO[,...]", "s", 0, 0, NULL,
+    [OPT_INPAINT] = {"inpaint", 0, KIND_TEXT, "FROM:TO[,...]", "s", 0, 0, NULL,
                      "parts of the sound of --init that are made anew; the rest stays as it is", NULL},
     [OPT_CONTINUE] = {"continue", 0, KIND_PATH, "SOUND", NULL, 0, 0, NULL,
                       "a sound that goes on, up to --seconds in all", NULL},
     [OPT_LOOP] = {"loop", 0, KIND_FLAG, NULL, NULL, 0, 0, NULL, "make the end lead into the beginning", NULL},
+    [OPT_START] = {"start", 0, KIND_NUMBER, "SECONDS", "s", 0, 36000, "0",
+                   "how far into a longer piece the sound is to begin, where the model is told it", NULL},
+    [OPT_SET] = {"set", 0, KIND_TEXT, "NAME=NUMBER[,...]", NULL, 0, 0, NULL,
+                 "other numbers that a model of stable-audio-tools is conditioned on, by their ids", NULL},
+    [OPT_TEXT_ENCODER] = {"text-encoder", 0, KIND_PATH, "FOLDER", NULL, 0, 0, NULL,
+                          "the T5 of a Stable Audio model, if it lies neither in its folder nor beside it", NULL},
     [OPT_BPM] = {"bpm", 0, KIND_NUMBER, "BEATS", "1/min", 20, 400, NULL,
                  "tempo: said to the model with the prompt, and what --bars counts in", NULL},
     [OPT_BARS] = {"bars", 0, KIND_INTEGER, "N", NULL, 1, 1000, NULL,

@@ -61,17 +61,17 @@ static void read_guidance(const char *words, sound_request *r) {
     }
 }
 
-/* "1-2.5,3-4": seconds. */
+/* "1:2.5,3:4" or "1-2.5,3-4": seconds. */
 static void read_spans(const char *words, sound_request *r) {
     size_t n;
     char **pieces = split(words, ',', &n);
     time_span *spans = NEW_ARRAY(time_span, n);
     for (size_t i = 0; i < n; i++) {
-        char *dash = strchr(pieces[i], '-');
+        char *dash = strpbrk(pieces[i], "-:");
         if (dash) *dash++ = 0;
         if (!dash || !parse_double(pieces[i], 0, 36000, &spans[i].from) ||
             !parse_double(dash, 0, 36000, &spans[i].to) || !(spans[i].from < spans[i].to))
-            fail(HISS_ERROR_ARGUMENT, "--inpaint %s: give parts as FROM-TO in seconds, such as 0.5-1.25,3-4", words);
+            fail(HISS_ERROR_ARGUMENT, "--inpaint %s: give parts as FROM:TO in seconds, such as 0.5:1.25,3:4", words);
     }
     r->remake = spans;
     r->remakes = n;
@@ -147,6 +147,10 @@ sound_request request_of(const arguments *a, const model *m) {
     r.blend = text(a, OPT_BLEND);
     r.blend_part = number(a, OPT_BLEND_PART, 0.5);
     r.loop = a->given[OPT_LOOP];
+    r.start = number(a, OPT_START, 0);
+    r.rescale = number(a, OPT_RESCALE, 0);
+    r.set = text(a, OPT_SET);
+    r.text_encoder = text(a, OPT_TEXT_ENCODER);
     r.vocoder = text(a, OPT_VOCODER);
     read_bars(a, &r);
     read_guides(a, m, &r);

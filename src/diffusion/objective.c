@@ -26,6 +26,10 @@ mixing mixing_at(process kind, double sigma) {
     return (mixing){1 / all, sigma / all};
 }
 
+double state_scale(process kind, double sigma) {
+    return sigma >= NO_SIGNAL && kind != PROCESS_EXPLODING ? 1 / NO_SIGNAL : mixing_at(kind, sigma).a;
+}
+
 double time_of(process kind, double sigma) {
     if (kind == PROCESS_EXPLODING) return sigma;
     mixing at = mixing_at(kind, sigma);

@@ -33,6 +33,8 @@ typedef enum {
 /* A state without signal. Finite, so that states in units of the signal exist; a step from it is a step from infinity. */
 #define NO_SIGNAL 0x1p40
 mixing mixing_at(process kind, double sigma);
+/* A state of the process over the same in units of the clean signal: its share of that, but for one without. */
+double state_scale(process kind, double sigma);
 /* Its own time: sigma; the angle, 0 to pi/2; t, 0 to 1. And back. */
 double time_of(process kind, double sigma);
 double sigma_at(process kind, double time);

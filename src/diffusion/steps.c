@@ -81,11 +81,6 @@ static tensor *slope(walk *w, tensor *y, double time) {
     return prediction_of(OF[kind], at, e);
 }
 
-/* The state in the process' own scale, and back. */
-static double own_scale(process kind, double sigma) {
-    return sigma >= NO_SIGNAL && kind != PROCESS_EXPLODING ? 1 / NO_SIGNAL : mixing_at(kind, sigma).a;
-}
-
 static void rescale(tensor *x, double factor) {
     if (factor != 1) MIX(x, {factor, x});
 }
@@ -93,20 +88,20 @@ static void rescale(tensor *x, double factor) {
 void step_heun(walk *w) {
     process kind = w->slopes;
     tensor *y = w->x, *ahead = like(y);
-    rescale(y, own_scale(kind, w->sigma));
+    rescale(y, state_scale(kind, w->sigma));
     double from = churned(w, time_of(kind, w->sigma)), to = time_of(kind, w->next), h = to - from;
     tensor *first = slope(w, y, from);
     MIX(ahead, {1, y}, {h, first});
     if (w->next == 0) MIX(y, {1, ahead});
     else MIX(y, {1, y}, {h / 2, first}, {h / 2, slope(w, ahead, to)});
-    rescale(y, 1 / own_scale(kind, w->next));
+    rescale(y, 1 / state_scale(kind, w->next));
 }
 
 void step_rk4(walk *w) {
     process kind = w->slopes;
     double from = time_of(kind, w->sigma), to = time_of(kind, w->next), h = to - from;
     tensor *y = w->x, *at = like(y);
-    rescale(y, own_scale(kind, w->sigma));
+    rescale(y, state_scale(kind, w->sigma));
     tensor *k1 = slope(w, y, from);
     MIX(at, {1, y}, {h / 2, k1});
     tensor *k2 = slope(w, at, from + h / 2);
@@ -115,7 +110,7 @@ void step_rk4(walk *w) {
     MIX(at, {1, y}, {h, k3});
     tensor *k4 = slope(w, at, to);
     MIX(y, {1, y}, {h / 6, k1}, {h / 3, k2}, {h / 3, k3}, {h / 6, k4});
-    rescale(y, 1 / own_scale(kind, w->next));
+    rescale(y, 1 / state_scale(kind, w->next));
 }
 
 /* --- two calls a step --- */

@@ -334,6 +334,15 @@ int64_t oobleck_samples(const oobleck *net, int64_t frames) {
 
 float oobleck_deviation(float scale) { return (scale > 20 ? scale : log1pf(expf(scale))) + 1e-4f; }
 
+void oobleck_draw(const oobleck *net, const tensor *encoded, const float *noise, float factor, tensor *z) {
+    const int64_t L = net->sizes.latent, E = net->sizes.encoder.ends, rows = count(z) / L;
+    require(count(encoded) == rows * E);
+    for (int64_t i = 0; i < rows * L; i++) {
+        const float *from = f32(encoded) + i / L * E + i % L;
+        f32(z)[i] = factor * (net->sizes.variational ? from[0] + oobleck_deviation(from[L]) * noise[i] : from[0]);
+    }
+}
+
 /* --- forward --- */
 
 static tensor *activate(activation a, const tensor *x) {
@@ -344,6 +353,12 @@ static const tensor *weight_of(const layer *l) { return l->gain ? weight_norm(l-
 
 static tensor *convolve(const layer *l, const tensor *x, int dilation) {
     return conv1d_same(x, weight_of(l), l->bias, dilation, F32);
+}
+
+/* Sound and latents are not rounded to bf16: all that follows grows from them, and the first layers are small. */
+static tensor *convolve_exactly(const layer *l, const tensor *x) {
+    return conv1d(x, weight_of(l), l->bias,
+                  (conv1d_options){.pad_left = WIDE / 2, .pad_right = WIDE / 2, .out = F32, .exact = true});
 }
 
 static tensor *unit_forward(const unit *u, const tensor *x, int dilation) {
@@ -363,7 +378,7 @@ static tensor *units_forward(const stage *s, tensor *x) {
     return x;
 }
 
-tensor *oobleck_encode_first(const oobleck *net, const tensor *x) { return convolve(&net->encoder.first, x, 1); }
+tensor *oobleck_encode_first(const oobleck *net, const tensor *x) { return convolve_exactly(&net->encoder.first, x); }
 
 tensor *oobleck_encode_stage(const oobleck *net, int index, const tensor *x) {
     const stage *s = &net->encoder.stages[index];
@@ -380,7 +395,7 @@ tensor *oobleck_encode_last(const oobleck *net, const tensor *x) {
     return scope_end_keep(convolve(&net->encoder.last, activate(net->encoder.before_last, x), 1));
 }
 
-tensor *oobleck_decode_first(const oobleck *net, const tensor *z) { return convolve(&net->decoder.first, z, 1); }
+tensor *oobleck_decode_first(const oobleck *net, const tensor *z) { return convolve_exactly(&net->decoder.first, z); }
 
 tensor *oobleck_decode_stage(const oobleck *net, int index, const tensor *x) {
     const stage *s = &net->decoder.stages[index];

@@ -45,13 +45,16 @@ int64_t oobleck_samples(const oobleck *net, int64_t frames);
 tensor *oobleck_encode(const oobleck *net, const tensor *x);
 tensor *oobleck_decode(const oobleck *net, const tensor *z);
 
-/* The deviation of a number whose scale the encoder gives. */
+/* The deviation of a number whose scale the encoder gives; latents z [B, N, L] times factor from what it gives, with standard
+ * normals, as many, where the autoencoder is a variational one. */
 float oobleck_deviation(float scale);
+void oobleck_draw(const oobleck *net, const tensor *encoded, const float *noise, float factor, tensor *z);
 
 /* The same piece by piece, depth first, with what each needs of its neighbours: equal but for rounding, in memory that does not
- * grow with the length. B = 1. The pieces [1, n, A] come in order, `first` is where each begins. (oobleck_tiles.c) */
+ * grow with the length. B = 1. The pieces [1, n, A] come in order, `first` is where each begins; `samples` of
+ * them in all, 0 for all there are. (oobleck_tiles.c) */
 typedef void oobleck_take(void *context, int64_t first, const tensor *samples);
-void oobleck_decode_tiles(const oobleck *net, const tensor *z, oobleck_take take, void *context);
+void oobleck_decode_tiles(const oobleck *net, const tensor *z, int64_t samples, oobleck_take take, void *context);
 tensor *oobleck_encode_tiles(const oobleck *net, const tensor *x);
 
 /* For the tiles: one stage, and what is before and after them all. Stages are counted in the order they are run in. */

@@ -68,11 +68,12 @@ static void decode_from(const decoding *d, int stage, const tensor *x, int64_t a
     }
 }
 
-void oobleck_decode_tiles(const oobleck *net, const tensor *z, oobleck_take take, void *context) {
+void oobleck_decode_tiles(const oobleck *net, const tensor *z, int64_t samples, oobleck_take take, void *context) {
     require(!recording() && z->rank == 3 && z->shape[0] == 1);
     enum { FIRST_REACH = 3 };
     const int64_t N = z->shape[1], piece = SLOW_PIECE;
     decoding d = {.net = net, .take = take, .context = context, .samples = oobleck_samples(net, N)};
+    if (samples && samples < d.samples) d.samples = samples;
     find_reaches(&d);
     const int64_t reach = d.reach[0] + FIRST_REACH;
     for (int64_t first = 0; first * d.rates[0] < d.samples; first += piece) {

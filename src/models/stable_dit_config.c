@@ -57,7 +57,7 @@ static void refuse_others(config c) {
 }
 
 static void check_config(const stable_dit_config *r, config c) {
-    const int64_t head = r->heads ? r->width / r->heads : 0;
+    const int64_t head = r->width / r->heads;
     if (r->width % r->heads)
         fail(HISS_ERROR_FORMAT, "%s: a width of %lld is no multiple of %lld heads", c.where, (long long) r->width,
              (long long) r->heads);

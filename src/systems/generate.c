@@ -51,6 +51,9 @@ static void check_common(const model *m, const sound_request *r) {
                         : r->init             ? "a sound to start from"
                         : r->loop             ? "a loop"
                         : r->vocoder          ? "another vocoder"
+                        : r->start != 0       ? "a start"
+                        : r->set              ? "other conditions"
+                        : r->text_encoder     ? "another text encoder"
                                               : NULL;
     if (asked && !m->latent)
         fail(HISS_ERROR_ARGUMENT, "%s cannot be asked for %s: it is made from noise and a class alone", m->path, asked);

@@ -42,7 +42,11 @@ typedef struct {
     size_t remakes;                          /* 0: all of it is walked back and made anew */
     double handle_guidance[REQUEST_HANDLES]; /* of each handle; NAN: guidance */
     bool loop;                               /* the end leads into the beginning */
-    const char *vocoder;                     /* what sings in place of the shipped one; NULL: that */
+    double start;                            /* seconds of what came before it, as the model is told */
+    double rescale;           /* share of a scaling of the guided back to the deviation of the unguided */
+    const char *set;          /* "name=value,...": other conditions of the model's; NULL: none */
+    const char *text_encoder; /* the folder of its text encoder; NULL: where it is published to be */
+    const char *vocoder;      /* what sings in place of the shipped one; NULL: that */
     /* Told what the network is about to see, as sound, at most `most_watched` times a sound, evenly over its steps; NULL: not told.
      * noise: over the signal, in amplitude. */
     void (*watch)(void *context, int64_t step, double noise, const audio *state);

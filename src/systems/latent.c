@@ -7,6 +7,7 @@
 #include "diffusion/sampler.h"
 #include "diffusion/schedule.h"
 #include "signal/edit.h"
+#include "signal/fit.h"
 #include "systems/sample.h"
 
 typedef struct {
@@ -167,7 +168,7 @@ static void begin_step(void *context, int64_t step, double sigma, const tensor *
     if (!request_watches(r, step, w->levels.steps)) return;
     scope_begin();
     tensor *z = tensor_to_f32(x);
-    for (int64_t k = 0, n = count(z); k < n; k++) f32(z)[k] *= (float) mixing_at(w->row->process, sigma).a;
+    for (int64_t k = 0, n = count(z); k < n; k++) f32(z)[k] *= (float) state_scale(w->row->process, sigma);
     r->watch(r->watcher, step, sigma, w->row->decode(w->m, w->asked, z, w->samples, r->seed, r->loop));
     scope_end();
 }
@@ -189,20 +190,11 @@ static void check_finite(const model *m, const tensor *x) {
 
 static const float FULL_PEAK = 0.95f; /* where the level of training is not known */
 
-/* As many channels as the model has: all of one are the same, one is the mean of all. */
-static const audio *with_channels(const audio *a, int channels) {
-    if (a->channels == channels) return a;
-    const audio *mono = a->channels > 1 ? audio_mix_down(a) : a;
-    audio *y = audio_new(mono->frames, channels, mono->rate);
-    for (int64_t i = 0; i < y->frames * channels; i++) y->samples[i] = mono->samples[i / channels];
-    return y;
-}
-
 /* At the model's rate and the level of training; *gain undoes the latter. */
 static const audio *prepare_init(const model *m, const audio *init, float *gain) {
     float peak = audio_peak(init);
     if (!(peak > 1e-5f)) fail(HISS_ERROR_ARGUMENT, "the sound to start from is silent");
-    init = with_channels(init, m->channels);
+    init = audio_with_channels(init, m->channels);
     audio *a = init->rate != m->rate ? audio_resample(init, m->rate) : audio_copy(init);
     if (!m->latent->peak) return a;
     *gain = audio_peak(a) / m->latent->peak;
@@ -277,6 +269,7 @@ audio *latent_sound(const model *m, const sound_request *r, const void *asked, i
     if (init && r->remakes) {
         w.known = clean;
         w.keep = kept_positions(m, r, s.dims[0]);
+        if (row->keep) row->keep(asked, w.known, w.keep);
     }
     set_first_state(x, l.sigmas[0], clean);
     sampling run = {.denoise = {clean_at, &w},

@@ -31,6 +31,9 @@ struct latent_row {
                         int64_t whole);
     /* A sound at m->rate as a clean state of so many positions; silence follows it. noise: where an autoencoder draws from. */
     tensor *(*encode)(const model *m, const audio *sound, int64_t positions, noise_source noise);
+    /* Told what the walk will keep, before it begins: a clean state [1, positions, channels], and 1 or 0 for each position. NULL: it
+     * need not know. */
+    void (*keep)(const void *asked, const tensor *known, const float *keep_each);
     /* samples of sound at m->rate of a clean state [1, positions, channels]; of a loop, whose end leads into its beginning. */
     audio *(*decode)(const model *m, const void *asked, const tensor *x, int64_t samples, uint64_t seed, bool loop);
     /* The same as the state comes: begun, given clean rows [1, n, channels] one after another, ended. NULL: only as a whole. */

@@ -14,8 +14,9 @@
 
 enum { MOST_CLASSES = 10000, WINDOW_SAMPLES = 1 << 16, DEFAULT_RATE = 22050 };
 
-const system_row *const SYSTEMS[] = {&SYSTEM_DIFFWAVE, &SYSTEM_WAVEGRAD, &SYSTEM_WAVE_UNET, &SYSTEM_VOCODER,
-                                     &SYSTEM_HIFIGAN,  &SYSTEM_BIGVGAN,  &SYSTEM_MEL_DIT,   NULL};
+const system_row *const SYSTEMS[] = {&SYSTEM_DIFFWAVE, &SYSTEM_WAVEGRAD,     &SYSTEM_WAVE_UNET,
+                                     &SYSTEM_VOCODER,  &SYSTEM_HIFIGAN,      &SYSTEM_BIGVGAN,
+                                     &SYSTEM_MEL_DIT,  &SYSTEM_STABLE_AUDIO, NULL};
 
 void use_betas(model *m, const double *betas, size_t count) {
     m->fast = NEW_ARRAY(double, count);
@@ -25,7 +26,16 @@ void use_betas(model *m, const double *betas, size_t count) {
 
 /* --- files --- */
 
+/* Files of a system with a layout of its own. */
+static bool find_laid_out(const char *path, const char **weights, const char **settings) {
+    for (int i = 0; SYSTEMS[i]; i++)
+        if (SYSTEMS[i]->find && SYSTEMS[i]->find(path, weights, settings)) return true;
+    return false;
+}
+
 const char *model_weights_path(const char *path) {
+    const char *weights, *settings;
+    if (find_laid_out(path, &weights, &settings)) return weights;
     if (!folder_exists(path)) {
         if (!file_exists(path)) fail(HISS_ERROR_FILE, "%s: no such model file or folder", path);
         return path;
@@ -51,6 +61,8 @@ static bool goes_with_configuration(const char *name, const store *s) {
 config model_settings(const char *path, const store *s) {
     const char *file =
         folder_exists(path) ? path_join(path, "config.json") : path_join(path_folder(path), "config.json");
+    const char *weights, *settings;
+    if (find_laid_out(path, &weights, &settings)) return config_load(settings);
     config said = store_metadata(s);
     if (folder_exists(path) && file_exists(file)) return config_load(file);
     if (config_has(said, "params") && json_is_object(config_get(said, "params").value))
@@ -139,7 +151,7 @@ model *model_from(const char *path, const store *s, config settings) {
              "--tensors shows what "
              "is inside",
              path, path);
-    m->rate = (int) config_int(m->settings, "sample_rate", DEFAULT_RATE, 1000, 768000);
+    m->rate = (int) config_int(m->settings, "sample_rate", DEFAULT_RATE, 1, 768000);
     m->length = config_int(m->settings, "audio_len", 0, 0, INT64_C(1) << 31);
     m->limit = 1;
     m->channels = 1;

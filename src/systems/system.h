@@ -21,7 +21,9 @@ typedef struct {
     const char *front;             /* its original's mel front end */
     const char *landmark;          /* a tensor that only its files hold, or NULL */
     bool (*holds)(const store *s); /* else: whether a file is its */
-    bool noise_is_level;           /* WaveGrad: any alpha_bar in (0, 1]; DiffWave: within the training table */
+    /* Of systems with layouts of their own: where the weights and the configuration of `path` lie; false: it is not theirs. */
+    bool (*find)(const char *path, const char **weights, const char **settings);
+    bool noise_is_level; /* WaveGrad: any alpha_bar in (0, 1]; DiffWave: within the training table */
     /* Fills in the sizes, binds the network to the parameters of b. */
     void (*open)(model *m, const store *s, binder *b);
     /* x [B, T] at alpha_bar (x = sqrt(alpha_bar) clean + sqrt(1 - alpha_bar) noise), mel [B, F, M] or NULL, classes [B]

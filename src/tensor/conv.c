@@ -41,7 +41,7 @@ tensor *conv1d(const tensor *x, const tensor *w, const tensor *b, conv1d_options
     c.dilation = o.dilation ? o.dilation : 1;
     c.pad_left = o.pad_left;
     c.out_time = (c.in_time + o.pad_left + o.pad_right - (int64_t) c.dilation * (c.kernel - 1) - 1) / c.stride + 1;
-    c.in = operands();
+    c.in = o.exact ? F32 : operands();
     c.out = o.out;
     c.bias = b != NULL;
     PLACE(x);

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/parallel.h"
 #include "base/text.h"
+#include "tensor/device.h"
 #include "train/checkpoint.h"
 #include "train/loader.h"
 #include "train/preview.h"

@@ -108,7 +108,21 @@ void parity_figure(parity_case *c, const char *name, double error, double allowe
     printf("  %-24s error %.2e, allowed %.0e%s\n", name, error, allowed, good ? "" : "  FAILED");
 }
 
-void parity_out(parity_case *c, const char *name, const tensor *got) {
+static double cosine_distance(const tensor *got, const tensor *expected) {
+    const double *x = tensor_convert(got, F64)->data, *y = tensor_convert(expected, F64)->data;
+    double dot = 0, xx = 0, yy = 0;
+    for (int64_t i = 0; i < count(expected); i++) {
+        dot += x[i] * y[i];
+        xx += x[i] * x[i];
+        yy += y[i] * y[i];
+    }
+    const double cosine = dot / sqrt(xx * yy);
+    return isfinite(cosine) ? 1 - cosine : INFINITY;
+}
+
+/* walked: the end of a walk through the network, which in bf16 need only go the same way. */
+static void compare(parity_case *c, const char *name, const tensor *got, bool walked) {
+    static const double BF16_DISTANCE = 1e-3; /* a cosine of 0.999 */
     scope_begin();
     char *full = format("out.%s", name);
     const store_entry *e = store_find(c->io, full);
@@ -121,6 +135,8 @@ void parity_out(parity_case *c, const char *name, const tensor *got) {
         c->failed = true;
     } else if (unit_tolerance(c, name) > 0) {
         parity_figure(c, name, largest_difference(got, expected), unit_tolerance(c, name));
+    } else if (walked && operands() == BF16) {
+        parity_figure(c, format("%s, direction", name), cosine_distance(got, expected), BF16_DISTANCE);
     } else {
         double error = relative_error(got, expected), allowed = is_integer(expected->type) ? 0 : tolerance_of(c, name);
         if (operands() == BF16 && allowed > 0 && allowed < BF16_TOLERANCE) allowed = BF16_TOLERANCE;
@@ -128,6 +144,9 @@ void parity_out(parity_case *c, const char *name, const tensor *got) {
     }
     scope_end();
 }
+
+void parity_out(parity_case *c, const char *name, const tensor *got) { compare(c, name, got, false); }
+void parity_walked(parity_case *c, const char *name, const tensor *got) { compare(c, name, got, true); }
 
 /* --- running --- */
 

@@ -29,6 +29,9 @@ bool parity_has_out(const parity_case *c, const char *name);
  * fails the case. */
 void parity_out(parity_case *c, const char *name, const tensor *got);
 
+/* The same of what a walk of many passes through a network ends on: with bf16 operands a cosine of 0.999 is asked for. */
+void parity_walked(parity_case *c, const char *name, const tensor *got);
+
 /* A figure of the case's own making: passes if error <= allowed. */
 void parity_figure(parity_case *c, const char *name, double error, double allowed);
 /* ||got - expected|| / ||expected||, in double; infinite where one is not a number. */

@@ -1,0 +1,40 @@
+/* Stable Audio Open and other models of stable-audio-tools as a system: what its parts are, for those who look inside. */
+#ifndef HISS_SYSTEMS_STABLE_AUDIO_H
+#define HISS_SYSTEMS_STABLE_AUDIO_H
+
+#include "models/oobleck.h"
+#include "models/stable_condition.h"
+#include "models/stable_dit.h"
+#include "systems/latent.h"
+#include "systems/stable_files.h"
+
+/* Which conditions go where, as indices of the conditioner's. */
+typedef struct {
+    int items[STABLE_MOST_CONDITIONS], count;
+} condition_list;
+
+typedef struct {
+    stable_files files;
+    stable_dit *dit;
+    oobleck *autoencoder;
+    stable_conditioner *conditioner; /* NULL: nothing can be asked for */
+    condition_list cross, global, prepend;
+    bool inpaints;       /* the network is shown what is kept */
+    double latent_scale; /* latents over those of the autoencoder */
+    int64_t window;      /* positions of training */
+    process process;
+} stable_audio;
+
+/* Fills in the model, its network and its own copy of the general row. */
+void stable_audio_open(model *m, const store *s, binder *b, const struct latent_row *general);
+
+/* What a request asks: numbers for one window at a time. */
+typedef struct stable_asked stable_asked;
+/* Tokens [B, S, E] and vector [B, G] of a window that begins so many seconds after the sound: the request's and, where it is led away
+ * from something else, that. NULL where the network has none. */
+typedef struct {
+    const tensor *tokens, *away, *vector, *prepend;
+} stable_inputs;
+stable_inputs stable_inputs_of(const model *m, const stable_asked *a, double begin);
+
+#endif
