@@ -288,7 +288,7 @@ static void test_bad_prompts(void **state) {
     expect("generate --model tiny rain --blend \" \" -o x.wav", 2, "the second prompt is empty");
     expect(format("generate --model tiny \"%s\" -o x.wav", repeated("rain and ", 1112)), 2, "has 10008 characters");
     expect(format("generate --model tiny \"%s\" -s 0.3 -o x.wav", repeated("rain and ", 900)), 0, NULL);
-    assert_true(!*said); /* 8,100 characters are taken */
+    assert_null(strstr(said, "warning")); /* 8,100 characters are taken */
     expect("generate --model tiny $(printf 'r\\377in') -s 0.3 -o x.wav", 0, NULL);
     expect(format("scene \"%s\" --model tiny -o x.wav", repeated("rain and ", 1112)), 2, "at most");
     expect("scene \" : , ,\" --model tiny -o x.wav", 2, "no sounds");
@@ -311,7 +311,7 @@ static void test_languages(void **state) {
                "the model knows English");
         assert_non_null(strstr(said, FOREIGN[i]));
         expect(format("generate --model tiny \"%s\" -s 0.3 --steps 1 -o x.wav", ENGLISH[i]), 0, NULL);
-        if (*said) fail_msg("of '%s' it says: %s", ENGLISH[i], said);
+        if (strstr(said, "warning")) fail_msg("of '%s' it says: %s", ENGLISH[i], said);
     }
     scope_end();
 }

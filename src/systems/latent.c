@@ -56,7 +56,7 @@ static void add_window(walk_context *w, const tensor *x, double sigma, const int
 
 int64_t window_offset(uint64_t pass, int64_t step) {
     enum { STRIDE = 19 }; /* passes that follow each other begin far apart */
-    return (int64_t) (pass * STRIDE % (uint64_t) step);
+    return step < 2 ? 0 : (int64_t) (pass * STRIDE % (uint64_t) step); /* short states are a window alone */
 }
 
 int64_t window_first(int64_t k, int64_t N, int64_t n, int64_t step, int64_t offset) {
