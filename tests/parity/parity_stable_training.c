@@ -1,0 +1,111 @@
+/* Training steps of stable-audio-tools' diffusion transformers: the loss and all gradients, those of the conditioners too. In f32
+ * whatever the precision asked for, as the gradients of other systems. */
+#include <math.h>
+#include <string.h>
+
+#include "models/stable_condition.h"
+#include "models/stable_dit.h"
+#include "parity_stable_model.h"
+#include "tensor/ops.h"
+
+typedef struct {
+    parity_case *c;
+    stable_dit *dit;
+    stable_conditioner *conditioner;
+    params *parameters;
+    config diffusion;
+    process process;
+    int64_t B;
+} step;
+
+static void open_step(step *s) {
+    const config part = config_get(parity_config(s->c), "model");
+    s->diffusion = config_get(part, "diffusion");
+    stable_dit_config sizes = stable_dit_config_read(config_get(s->diffusion, "config"));
+    const bool v = !strcmp(config_string(s->diffusion, "diffusion_objective", "v"), "v");
+    sizes.predicts = v ? PREDICT_V : PREDICT_FLOW;
+    s->process = v ? PROCESS_ROTATING : PROCESS_STRAIGHT;
+    const stable_conditions known = stable_conditions_read(config_get(part, "conditioning"));
+    binder *b = binder_load(parity_checkpoint(s->c));
+    bind_push(b, "model.model");
+    s->dit = stable_dit_bind(&sizes, b);
+    bind_pop(b);
+    bind_push(b, "conditioner");
+    s->conditioner = stable_conditioner_bind(&known, b);
+    bind_pop(b);
+    s->parameters = binder_finish(b, true);
+}
+
+/* Rows mixed each at its own time, and the target that belongs to them: [B, N, L]. */
+static void mix_rows(const step *s, const tensor *clean, const tensor *noise, const float *t, tensor *noisy,
+                     tensor *target) {
+    const int64_t n = count(clean) / s->B;
+    const objective of = stable_dit_sizes(s->dit)->predicts;
+    for (int64_t i = 0; i < s->B; i++) {
+        const double angle = t[i] * M_PI / 2;
+        const mixing at = s->process == PROCESS_ROTATING ? (mixing){cos(angle), sin(angle)} : (mixing){1 - t[i], t[i]};
+        const shape one = SHAPE(1, n);
+        const tensor *x = tensor_wrap(F32, one, f32(clean) + i * n), *e = tensor_wrap(F32, one, f32(noise) + i * n);
+        memcpy(f32(noisy) + i * n, mix(at, x, e)->data, (size_t) n * sizeof(float));
+        memcpy(f32(target) + i * n, target_of(of, at, x, e)->data, (size_t) n * sizeof(float));
+    }
+}
+
+/* Conditions of a list of ids: tokens one after another, or a vector. */
+static const tensor *conditions_of(const step *s, const char *list, bool vector) {
+    const config ids = config_get(s->diffusion, list), inputs = config_get(parity_info(s->c), "inputs");
+    const int64_t W = stable_conditioner_sizes(s->conditioner)->width;
+    const tensor *all = NULL;
+    for (size_t i = 0; i < config_count(ids); i++) {
+        const char *id = json_string_value(config_at(ids, i).value);
+        const tensor *rows;
+        if (!strcmp(id, "prompt")) {
+            rows = parity_in_f32(s->c, "prompt");
+        } else {
+            size_t n;
+            const double *values = config_numbers(config_get(inputs, id), "value", 64, &n);
+            rows = stable_embed_numbers(
+                s->conditioner, stable_condition_find(stable_conditioner_sizes(s->conditioner), id), values, s->B);
+            if (vector) rows = reshape(rows, SHAPE(s->B, W));
+        }
+        all = !all ? rows : vector ? concat_channels(all, rows) : concat_time(all, rows);
+    }
+    return all;
+}
+
+/* All tokens of rows that are dropped are zeros. */
+static const tensor *with_dropped(const step *s, const tensor *tokens) {
+    const tensor *drop = tensor_to_f32(parity_in(s->c, "drop"));
+    const int64_t each = count(tokens) / s->B;
+    tensor *kept = tensor_new(F32, shape_of(tokens));
+    for (int64_t i = 0; i < count(kept); i++) f32(kept)[i] = 1 - f32(drop)[i / each];
+    return multiply(tokens, kept, F32);
+}
+
+void run_dit_training(parity_case *c) {
+    const precision asked = operands() == BF16 ? PRECISION_BF16 : PRECISION_F32;
+    precision_set(PRECISION_F32);
+    step s = {.c = c};
+    open_step(&s);
+    const tensor *clean = swap_last_two(parity_in_f32(c, "latents")), *noise = swap_last_two(parity_in_f32(c, "noise"));
+    const float *t = f32(parity_in_f32(c, "t"));
+    s.B = clean->shape[0];
+    tensor *noisy = tensor_new(F32, shape_of(clean)), *target = tensor_new(F32, shape_of(clean));
+    mix_rows(&s, clean, noise, t, noisy, target);
+    params_zero_grad(s.parameters);
+    scope_begin();
+    tape_begin();
+    const tensor *tokens = with_dropped(&s, conditions_of(&s, "cross_attention_cond_ids", false));
+    const stable_dit_condition k = {.context = stable_dit_attend_to(s.dit, tokens),
+                                    .global = conditions_of(&s, "global_cond_ids", true)};
+    const tensor *loss = mse_loss(stable_dit_forward(s.dit, noisy, t, &k), target);
+    parity_out(c, "loss", loss);
+    backward(loss, 1);
+    for (size_t i = 0; i < s.parameters->count; i++) {
+        const param *p = s.parameters->items[i];
+        const char *name = format("grad.%s", p->name);
+        if (parity_has_out(c, name)) parity_out(c, name, tensor_wrap(F32, shape_of(p->value), p->grad));
+    }
+    scope_end();
+    precision_set(asked);
+}
