@@ -191,6 +191,8 @@ static const struct {
     {"stable-audio", "Stable Audio Open Small's transformer, Oobleck both ways", true, bench_stable_audio},
     {"stable-audio-large", "Stable Audio Open 1.0's transformer", true, bench_stable_audio_large},
     {"vocoder", "hiss's own vocoder, 20 s: network, phases, two re-gains", true, bench_vocoder},
+    {"sound", "the sound model: start, 10 s in 1, 4 and 16 steps", true, bench_sound},
+    {"sound-long", "the sound model over 61 s and over 610 s: memory stays", false, bench_sound_long},
 };
 enum { WORKLOADS = sizeof workloads / sizeof *workloads };
 

@@ -24,5 +24,7 @@ void bench_vocoder(void);
 void bench_stable_audio(void);
 void bench_stable_audio_large(void);
 void bench_memory(void);
+void bench_sound(void);
+void bench_sound_long(void);
 
 #endif
