@@ -1,11 +1,15 @@
-/* Training steps of stable-audio-tools' diffusion transformers: the loss and all gradients, those of the conditioners too. In f32
+/* Training steps of stable-audio-tools' diffusion transformers and autoencoders: the loss and all gradients, those of the conditioners
+ * too. In f32
  * whatever the precision asked for, as the gradients of other systems. */
 #include <math.h>
 #include <string.h>
 
+#include "models/oobleck.h"
+#include "models/spectral_loss.h"
 #include "models/stable_condition.h"
 #include "models/stable_dit.h"
 #include "parity_stable_model.h"
+#include "signal/a_weighting.h"
 #include "tensor/ops.h"
 
 typedef struct {
@@ -82,9 +86,7 @@ static const tensor *with_dropped(const step *s, const tensor *tokens) {
     return multiply(tokens, kept, F32);
 }
 
-void run_dit_training(parity_case *c) {
-    const precision asked = operands() == BF16 ? PRECISION_BF16 : PRECISION_F32;
-    precision_set(PRECISION_F32);
+static void run_dit_training(parity_case *c) {
     step s = {.c = c};
     open_step(&s);
     const tensor *clean = swap_last_two(parity_in_f32(c, "latents")), *noise = swap_last_two(parity_in_f32(c, "noise"));
@@ -107,5 +109,88 @@ void run_dit_training(parity_case *c) {
         if (parity_has_out(c, name)) parity_out(c, name, tensor_wrap(F32, shape_of(p->value), p->grad));
     }
     scope_end();
+}
+
+/* --- the autoencoder --- */
+
+static const oobleck *open_learning(parity_case *c, params **all) {
+    const oobleck_config sizes = oobleck_config_read(config_get(parity_config(c), "model"));
+    binder *b = binder_load(parity_checkpoint(c));
+    const oobleck *net = oobleck_bind(&sizes, b, OOBLECK_BOTH, true);
+    *all = binder_finish(b, true);
+    return net;
+}
+
+static spectral_losses losses_of(parity_case *c) {
+    const config own = config_get(config_get(config_get(parity_config(c), "loss_configs"), "spectral"), "config");
+    size_t n;
+    const double *sizes = config_numbers(own, "fft_sizes", 16, &n), *hops = config_numbers(own, "hop_sizes", 16, &n),
+                 *windows = config_numbers(own, "win_lengths", 16, &n);
+    stft_shape *shapes = NEW_ARRAY(stft_shape, n);
+    for (size_t i = 0; i < n; i++)
+        shapes[i] = (stft_shape){(int) sizes[i], (int) windows[i], (int) hops[i], STFT_CENTRED, false};
+    return (spectral_losses){shapes, (int) n, (float) config_number(own, "eps", 1e-8, 0, 1), 44100};
+}
+
+/* The loss alone, of sounds given. */
+static void out_loss(parity_case *c, const spectral_losses *l) {
+    tensor *x = swap_last_two(parity_in_f32(c, "x")), *y = swap_last_two(parity_in_f32(c, "y"));
+    spectral_losses published = *l;
+    scope_begin();
+    tape_begin();
+    tape_watch(x);
+    tape_watch(y);
+    backward(sum_and_difference_loss(x, y, l), 1);
+    parity_out(c, "xy_grad_x", swap_last_two(tensor_from(tape_gradient(x), shape_of(x))));
+    parity_out(c, "xy_grad_y", swap_last_two(tensor_from(tape_gradient(y), shape_of(y))));
+    scope_end();
+    published.eps = 1e-8f;
+    parity_out(c, "fir", tensor_from(a_weighting_taps(l->rate), SHAPE(A_WEIGHTING_TAPS)));
+    parity_out(c, "xy_loss", sum_and_difference_loss(x, y, l));
+    parity_out(c, "xy_loss_published_eps", sum_and_difference_loss(x, y, &published));
+    tensor *terms = tensor_new(F32, SHAPE(l->count, 2, 2));
+    for (int i = 0; i < l->count; i++)
+        for (int apart = 0; apart < 2; apart++) {
+            double two[2];
+            sum_and_difference_terms(x, y, apart, &l->shapes[i], &published, two);
+            for (int k = 0; k < 2; k++) f32(terms)[(i * 2 + apart) * 2 + k] = (float) two[k];
+        }
+    parity_out(c, "xy_terms", terms);
+}
+
+static void run_oobleck_training(parity_case *c) {
+    static const float KL_WEIGHT = 1e-4f;
+    params *all;
+    const oobleck *net = open_learning(c, &all);
+    const spectral_losses l = losses_of(c);
+    const tensor *reals = swap_last_two(parity_in_f32(c, "reals")), *noise = swap_last_two(parity_in_f32(c, "noise"));
+    out_loss(c, &l);
+    params_zero_grad(all);
+    scope_begin();
+    tape_begin();
+    const tensor *encoded = oobleck_encode(net, reals), *y = oobleck_decode(net, draw_latents(encoded, noise));
+    const tensor *both = sum_and_difference_loss(reals, y, &l), *left = scale(channel_loss(reals, y, 0, &l), 0.5f, F32),
+                 *right = scale(channel_loss(reals, y, 1, &l), 0.5f, F32),
+                 *kl = scale(divergence(encoded), KL_WEIGHT, F32);
+    const tensor *loss = add(add(both, left, F32), add(right, kl, F32), F32);
+    parity_out(c, "mrstft_loss", both);
+    parity_out(c, "stft_loss_left", left);
+    parity_out(c, "stft_loss_right", right);
+    parity_out(c, "kl_loss", kl);
+    parity_out(c, "loss", loss);
+    backward(loss, 1);
+    for (size_t i = 0; i < all->count; i++) {
+        const param *p = all->items[i];
+        const char *name = format("grad.%s", p->name);
+        if (parity_has_out(c, name)) parity_out(c, name, tensor_wrap(F32, shape_of(p->value), p->grad));
+    }
+    scope_end();
+}
+
+void run_stable_training(parity_case *c) {
+    const precision asked = operands() == BF16 ? PRECISION_BF16 : PRECISION_F32;
+    precision_set(PRECISION_F32);
+    if (config_has(parity_config(c), "loss_configs")) run_oobleck_training(c);
+    else run_dit_training(c);
     precision_set(asked);
 }
