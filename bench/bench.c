@@ -188,7 +188,11 @@ static const struct {
     {"diffwave-train", "a training step of DiffWave BASE, 16 x 62 frames", true, bench_diffwave_train},
     {"wave-unet-train", "a training step of the drum recipe's network, 8 sounds", true, bench_wave_unet_train},
     {"memory", "one pass of each over 10 s and over 60 s: memory stays", true, bench_memory},
+    {"stable-audio", "Stable Audio Open Small's transformer, Oobleck both ways", true, bench_stable_audio},
+    {"stable-audio-large", "Stable Audio Open 1.0's transformer", true, bench_stable_audio_large},
     {"vocoder", "hiss's own vocoder, 20 s: network, phases, two re-gains", true, bench_vocoder},
+    {"sound", "the sound model: start, 10 s in 1, 4 and 16 steps", true, bench_sound},
+    {"sound-long", "the sound model over 61 s and over 610 s: memory stays", false, bench_sound_long},
 };
 enum { WORKLOADS = sizeof workloads / sizeof *workloads };
 

@@ -21,6 +21,10 @@ void bench_diffwave_train(void);
 void bench_wave_unet_train(void);
 void bench_wavegrad(void);
 void bench_vocoder(void);
+void bench_stable_audio(void);
+void bench_stable_audio_large(void);
 void bench_memory(void);
+void bench_sound(void);
+void bench_sound_long(void);
 
 #endif

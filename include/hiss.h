@@ -82,6 +82,8 @@ typedef struct hiss_model hiss_model;
  * the file is executed. Closed by hiss_close. Errors: FILE, FORMAT (lists the tensors that do not fit), MEMORY. */
 hiss_model *hiss_open(const char *path, hiss_error *error);
 void hiss_close(hiss_model *model);
+/* Merges adapters that `hiss train --lora` made into the open model: "FILE", "FILE:WEIGHT", several with commas. False: see error. */
+bool hiss_adapt(hiss_model *model, const char *files, hiss_error *error);
 
 int hiss_model_rate(const hiss_model *model); /* hz */
 int64_t hiss_model_parameters(const hiss_model *model);

@@ -72,6 +72,12 @@ static void test_errors(void **state) {
     assert_int_equal(error.code, HISS_ERROR_FILE);
     assert_null(hiss_open("/nowhere", NULL));
     assert_null(hiss_read("/nowhere", &error));
+    hiss_model *model = hiss_open(MODEL, &error);
+    assert_false(hiss_adapt(model, "/nowhere:0.5", &error));
+    assert_int_equal(error.code, HISS_ERROR_FILE);
+    assert_false(hiss_adapt(model, TEST_DATA "/models/classes/weights.safetensors", &error)); /* no adapters in it */
+    assert_int_equal(error.code, HISS_ERROR_FORMAT);
+    hiss_close(model);
     hiss_close(NULL);
     hiss_audio_free(NULL);
     hiss_mel_free(NULL);

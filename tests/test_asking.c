@@ -9,9 +9,11 @@
 
 #include "base/text.h"
 #include "eval/music.h"
+#include "models/generator.h"
 #include "scene/render.h"
 #include "scene/source.h"
 #include "signal/audio.h"
+#include "signal/edit.h"
 #include "signal/mel.h"
 #include "systems/generate.h"
 #include "systems/shipped.h"
@@ -129,6 +131,39 @@ static void ask_other_vocoder(void *path) {
     hear(m, &r);
 }
 
+/* A generator of the published form, small and with random weights: BigVGAN v2 of 44 kHz, 128 bands, hop 512; `bands` may differ. */
+static const char *write_generator(const char *name, int bands) {
+    const char *folder = path_join(root, name);
+    scope_begin();
+    const generator_config c = {.mels = bands,
+                                .channels = 16,
+                                .stages = 3,
+                                .kernels = 1,
+                                .dilations = 1,
+                                .rates = {8, 8, 8},
+                                .widths = {16, 16, 16},
+                                .block_kernels = {3},
+                                .block_dilations = {{1}},
+                                .activation = GENERATOR_SNAKEBETA,
+                                .snake_logs = true,
+                                .up = "ups.%d.0",
+                                .prefix = ""};
+    binder *b = binder_new((random_key){23, 0});
+    generator_bind(&c, b);
+    const char *config =
+        format("{\"num_mels\": %d, \"upsample_rates\": [8, 8, 8], \"upsample_kernel_sizes\": [16, 16, 16], "
+               "\"upsample_initial_channel\": 16, \"resblock\": \"1\", \"resblock_kernel_sizes\": [3], "
+               "\"resblock_dilation_sizes\": [[1]], \"activation\": \"snakebeta\", \"snake_logscale\": true, "
+               "\"use_tanh_at_final\": false, \"use_bias_at_final\": false, \"sampling_rate\": 44100, \"n_fft\": 2048, "
+               "\"hop_size\": 512, \"win_size\": 2048, \"fmin\": 0, \"fmax\": null}",
+               bands);
+    folder_make(folder);
+    params_save(binder_finish(b, true), path_join(folder, "weights.safetensors"), F32, NULL);
+    file_write(path_join(folder, "config.json"), config, strlen(config));
+    scope_end();
+    return folder;
+}
+
 /* A vocoder of one's own sings if it takes this spectrogram; those of other forms are refused. */
 static void test_vocoder(void **state) {
     (void) state;
@@ -139,6 +174,11 @@ static void test_vocoder(void **state) {
     const audio *usual = hear(m, &r);
     r.vocoder = shipped_model("vocoder");
     assert_true(equal(usual, hear(m, &r)));
+    r.vocoder = write_generator("generator", 128);
+    const audio *other = hear(m, &r);
+    assert_int_equal(other->frames, usual->frames);
+    assert_true(audio_peak(other) > 0 && !equal(usual, other));
+    expect_failure(ask_other_vocoder, (void *) write_generator("eighty", 80), HISS_ERROR_ARGUMENT, "128 bands");
     expect_failure(ask_other_vocoder, TEST_DATA "/models/vocoder", HISS_ERROR_ARGUMENT, "128 bands");
     expect_failure(ask_other_vocoder, TEST_DATA "/models/classes", HISS_ERROR_ARGUMENT, "128 bands");
     expect_failure(ask_other_vocoder, "/nowhere", HISS_ERROR_FILE, "/nowhere");
@@ -288,7 +328,7 @@ static void test_bad_prompts(void **state) {
     expect("generate --model tiny rain --blend \" \" -o x.wav", 2, "the second prompt is empty");
     expect(format("generate --model tiny \"%s\" -o x.wav", repeated("rain and ", 1112)), 2, "has 10008 characters");
     expect(format("generate --model tiny \"%s\" -s 0.3 -o x.wav", repeated("rain and ", 900)), 0, NULL);
-    assert_true(!*said); /* 8,100 characters are taken */
+    assert_null(strstr(said, "warning")); /* 8,100 characters are taken */
     expect("generate --model tiny $(printf 'r\\377in') -s 0.3 -o x.wav", 0, NULL);
     expect(format("scene \"%s\" --model tiny -o x.wav", repeated("rain and ", 1112)), 2, "at most");
     expect("scene \" : , ,\" --model tiny -o x.wav", 2, "no sounds");
@@ -311,7 +351,7 @@ static void test_languages(void **state) {
                "the model knows English");
         assert_non_null(strstr(said, FOREIGN[i]));
         expect(format("generate --model tiny \"%s\" -s 0.3 --steps 1 -o x.wav", ENGLISH[i]), 0, NULL);
-        if (*said) fail_msg("of '%s' it says: %s", ENGLISH[i], said);
+        if (strstr(said, "warning")) fail_msg("of '%s' it says: %s", ENGLISH[i], said);
     }
     scope_end();
 }

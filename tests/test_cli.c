@@ -115,8 +115,8 @@ static int tear_down(void **state) {
 
 /* --- tests --- */
 
-static const char *const COMMANDS[] = {"generate", "scene",   "vocode", "mel",  "noise",   "info",
-                                       "convert",  "classes", "train",  "help", "schedule"};
+static const char *const COMMANDS[] = {"generate", "scene",   "vocode", "mel",  "noise",    "info",
+                                       "convert",  "classes", "train",  "help", "schedule", "distil"};
 enum { COMMAND_COUNT = sizeof COMMANDS / sizeof *COMMANDS };
 
 static void test_help(void **state) {
@@ -327,11 +327,36 @@ static void test_convert(void **state) {
     expect("convert $M/classes half.pt", 2, ".safetensors");
 }
 
+/* Adapters learned for a model change its sounds, by their weight; what cannot be is said. */
+static void test_adapters(void **state) {
+    (void) state;
+    write_text("own.json", "{\"system\": \"diffwave\", \"data\": {\"sample_rate\": 22050, \"seconds\": 0.05},"
+                           " \"training\": {\"batch\": 2}, \"optimizer\": {\"learning_rate\": 0.01},"
+                           " \"every\": {\"held_out\": 0, \"sounds\": 0}}");
+    write_text("own.tsv", "tone.wav\n");
+    expect("train -q --recipe own.json --from $M/classes --lora 2 --data own.tsv --steps 3 -o own/", 0, "own");
+    expect("train -q --recipe own.json --from $M/classes --lora 2 --data own.tsv --steps 4 --resume -o own/", 0, "own");
+    expect("generate -q --model $M/classes --class kick --seconds 0.1 -o plain.wav", 0, NULL);
+    expect("generate -q --model $M/classes --class kick --seconds 0.1 --lora own/adapter.safetensors -o own.wav", 0,
+           NULL);
+    expect("generate -q --model $M/classes --class kick --seconds 0.1 --lora own/adapter.safetensors:0 -o off.wav", 0,
+           NULL);
+    same_files("plain.wav", "own.wav", false);
+    same_files("plain.wav", "off.wav", true);
+    expect("generate --model $M/classes -o x/ --lora nowhere.safetensors:2", 1, "nowhere.safetensors");
+    expect("generate --model $M/vocoder -o x/ --lora own/adapter.safetensors", 2, "is it for another model?");
+    expect("train --recipe own.json --lora 2 --data own.tsv -o no/", 2, "--from");
+    expect("distil --recipe own.json --from $M/classes --data own.tsv -o no/", 2, "cannot be distilled");
+    expect("train --recipe own.json --from $M/wavegrad --data own.tsv -o no/", 2, "is of wavegrad");
+    assert_false(is_there("no"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_help),  cmocka_unit_test(test_usage_errors), cmocka_unit_test(test_bad_files),
         cmocka_unit_test(test_seeds), cmocka_unit_test(test_vocode),       cmocka_unit_test(test_schedule),
-        cmocka_unit_test(test_json),  cmocka_unit_test(test_convert),      cmocka_unit_test(test_scene),
+        cmocka_unit_test(test_json),  cmocka_unit_test(test_convert),      cmocka_unit_test(test_adapters),
+        cmocka_unit_test(test_scene),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

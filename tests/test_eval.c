@@ -202,6 +202,22 @@ static void test_judge_learns(void **state) {
     scope_end();
 }
 
+/* Three items of one class: a tone, nothing, a tone. What is silent counts, and is never right. */
+static void test_silent_sounds(void **state) {
+    (void) state;
+    scope_begin();
+    const judge_model *j = judge_open(under_root("judge"));
+    audio *nothing = audio_new(FRAMES, 1, RATE);
+    memset(nothing->samples, 0, FRAMES * sizeof(float));
+    audio_write(under_root("nothing.wav"), nothing, AUDIO_PCM16);
+    const char *tone = path_join(path_join(under_root("sounds"), "tone"), "3.wav");
+    const judge_item items[3] = {{tone, 2}, {under_root("nothing.wav"), 2}, {tone, 2}};
+    const judge_summary s = judge_sum_up(j, judge_verdicts(j, judge_sounds(j, items, 3, "hearing")));
+    assert_int_equal(s.count, 3);
+    assert_true(fabs(s.accuracy - 2.0 / 3) < 1e-9 && fabs(s.top_3 - 2.0 / 3) < 1e-9);
+    scope_end();
+}
+
 static void test_labels(void **state) {
     (void) state;
     scope_begin();
@@ -348,11 +364,13 @@ static void test_program_errors(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_frechet),      cmocka_unit_test(test_line),          cmocka_unit_test(test_bad_sets),
-        cmocka_unit_test(test_tops),         cmocka_unit_test(test_sdr),           cmocka_unit_test(test_onset),
-        cmocka_unit_test(test_judge_learns), cmocka_unit_test(test_labels),        cmocka_unit_test(test_program),
-        cmocka_unit_test(test_music),        cmocka_unit_test(test_silence),       cmocka_unit_test(test_requests),
-        cmocka_unit_test(test_reference),    cmocka_unit_test(test_program_errors)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_frechet),       cmocka_unit_test(test_line),
+                                       cmocka_unit_test(test_bad_sets),      cmocka_unit_test(test_tops),
+                                       cmocka_unit_test(test_sdr),           cmocka_unit_test(test_onset),
+                                       cmocka_unit_test(test_judge_learns),  cmocka_unit_test(test_silent_sounds),
+                                       cmocka_unit_test(test_labels),        cmocka_unit_test(test_program),
+                                       cmocka_unit_test(test_music),         cmocka_unit_test(test_silence),
+                                       cmocka_unit_test(test_requests),      cmocka_unit_test(test_reference),
+                                       cmocka_unit_test(test_program_errors)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -6,6 +6,7 @@
 
 #include "base/parallel.h"
 #include "base/random.h"
+#include "eval/steadiness.h"
 #include "signal/mel.h"
 #include "systems/generate.h"
 #include "systems/shipped.h"
@@ -276,6 +277,62 @@ static void test_continue_and_threads(void **state) {
     scope_end();
 }
 
+/* The greater the amount, the further a variation goes, and seeds go different ways. */
+static void test_vary(void **state) {
+    (void) state;
+    scope_begin();
+    sound_request r = request(1.4);
+    r.prompt = "rolling thunder";
+    const heard from = hear(r);
+    r.prompt = NULL;
+    r.init = r.reference = from.sound[0];
+    r.seed = 50;
+    double far[3], apart[3];
+    for (int k = 0; k < 3; k++) {
+        r.strength = (double[]){0.1, 0.4, 0.9}[k];
+        const heard h = hear(r);
+        far[k] = distance_to(&h, from.mel[0]);
+        apart[k] = distance(f32(h.mel[0]) + 20 * BANDS, f32(h.mel[1]) + 20 * BANDS);
+    }
+    print_message("variations: distance %.2f, %.2f, %.2f from the sound at amounts 0.1, 0.4, 0.9\n", far[0], far[1],
+                  far[2]);
+    assert_true(far[0] < far[1] && far[1] < far[2]);
+    assert_true(apart[1] > 0.01 && apart[2] > apart[0]);
+    scope_end();
+}
+
+typedef struct {
+    audio *sound;
+    int64_t done;
+} written;
+
+static void put(void *context, const float *samples, int64_t n) {
+    written *w = context;
+    memcpy(w->sound->samples + w->done, samples, (size_t) n * sizeof(float));
+    w->done += n;
+}
+
+/* A long sound keeps its level and its spectrum and does not come round. */
+static void test_long(void **state) {
+    (void) state;
+    scope_begin();
+    sound_request r = sound_request_for(sound_model);
+    r.prompt = "steady rain";
+    r.seconds = 75;
+    assert_true(has_pieces(sound_model, &r));
+    written w = {audio_new(75 * RATE, 1, RATE), 0};
+    generate_pieces(sound_model, &r, 0, put, &w);
+    assert_int_equal(w.done, 75 * RATE);
+    const steadiness s = steadiness_of(w.sound);
+    print_message("75 s: level parts %+.1f to %+.1f dB, drift %+.1f dB; spectrum %.1f dB from first to last quarter; "
+                  "most like itself "
+                  "%.2f at %.1f s\n",
+                  s.level_low_db, s.level_high_db, s.level_drift_db, s.spectrum_drift_db, s.likeness, s.lag_seconds);
+    assert_true(fabs(s.level_drift_db) < 6 && s.level_low_db > -12 && s.level_high_db < 6);
+    assert_true(s.spectrum_drift_db < 6 && s.likeness < 0.7);
+    scope_end();
+}
+
 int main(void) {
     hiss_error error;
     scope_begin();
@@ -288,6 +345,7 @@ int main(void) {
         cmocka_unit_test(test_class),     cmocka_unit_test(test_mel),
         cmocka_unit_test(test_reference), cmocka_unit_test(test_init),
         cmocka_unit_test(test_loop),      cmocka_unit_test(test_continue_and_threads),
+        cmocka_unit_test(test_vary),      cmocka_unit_test(test_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include "gradient.h"
 
 #include "models/oobleck.h"
+#include "models/spectral_loss.h"
 
 static tensor *call_snake(tensor **in) { return snake(in[0], in[1], in[2], F32); }
 static tensor *call_elu(tensor **in) { return elu(in[0], F32); }
@@ -15,7 +16,24 @@ static const float PLACES[] = {0.1f, 0.45f, -0.7f};
 static tensor *call_waves(tensor **in) { return fourier_waves(PLACES, 3, in[0], true); }
 static tensor *call_waves_sines_first(tensor **in) { return fourier_waves(PLACES, 3, in[0], false); }
 
+/* x is what is reached: input 0. */
+static tensor *call_spectral(tensor **in) {
+    const stft_shape s = {8, 8, 3, STFT_CENTRED, false};
+    return spectral_loss(in[0], in[1], &s, 1e-3f);
+}
+static tensor *call_stereo(tensor **in) {
+    static const stft_shape SHAPES[] = {{16, 12, 4, STFT_CENTRED, false}, {8, 8, 2, STFT_CENTRED, false}};
+    const spectral_losses l = {SHAPES, 2, 1e-3f, 44100};
+    return add(sum_and_difference_loss(in[0], in[1], &l), channel_loss(in[0], in[1], 1, &l), F32);
+}
+static tensor *call_draw(tensor **in) { return draw_latents(in[0], draw(SHAPE(2, 5, 3), 77)); }
+static tensor *call_divergence(tensor **in) { return divergence(in[0]); }
+
 static const operation operations[] = {
+    {"spectral_loss", {{2, {2, 29}}, {2, {2, 29}}}, 2, call_spectral},
+    {"losses of stereo", {{3, {2, 61, 2}}, {3, {2, 61, 2}}}, 2, call_stereo},
+    {"draw_latents", {{3, {2, 5, 6}}}, 1, call_draw},
+    {"divergence", {{3, {2, 5, 6}}}, 1, call_divergence},
     {"snake", {{3, {2, 7, 5}}, {1, {5}}, {1, {5}}}, 3, call_snake},
     {"elu", {{3, {2, 7, 5}}}, 1, call_elu},
     {"transposed_conv1d", {{3, {2, 5, 3}}, {3, {3, 4, 7}}, {1, {4}}}, 3, call_transposed},

@@ -469,6 +469,32 @@ static double distance_between(const tensor *a, const tensor *b) {
     return sum;
 }
 
+/* What generate asks the network: how far its step goes and the guidance, in one pass; two passes where guidance is below what it knows,
+ * none of the second where the guidance is 1. */
+static void check_requests(const model *m) {
+    enum { N = 8, P = 24 };
+    scope_begin();
+    sound_request r = sound_request_for(m);
+    assert_true(r.guidance == 2);
+    r.class = 1;
+    const tensor *x = draw(SHAPE(1, N, P), 91), *z = tensor_from(f32(x), shape_of(x));
+    for (int64_t i = 0; i < N * P; i++) f32(z)[i] *= 0.25f;
+    const float seconds = 0.5f, t = 0.25f, jump = 0.5f;
+    int64_t at[N];
+    for (int64_t i = 0; i < N; i++) at[i] = i;
+    for (int g = 0; g <= 3; g++) {
+        const float told = g < 1 ? 1 : (float) g;
+        const int32_t class = g ? 1 : -1; /* guidance 0: nothing is asked */
+        r.guidance = g;
+        const void *asked = m->latent->prepare(m, &r, 22050);
+        /* sigma 3 is t 1/4, sigma 1/3 is t 3/4 */
+        const tensor *got = m->latent->denoise(m, asked, x, 3, 1 / 3.0, at, N).clean;
+        mel_dit_condition c = {.seconds = &seconds, .classes = &class, .jump = &jump, .guidance = &told};
+        assert_true(farthest(got, mel_dit_forward(m->network, z, &t, &c)) < 1e-4f);
+    }
+    scope_end();
+}
+
 /* In one and two steps the student ends nearer to where the teacher's many lead than the teacher itself does. */
 static void test_few_steps(void **state) {
     (void) state;
@@ -479,6 +505,7 @@ static void test_few_steps(void **state) {
     const model *teacher = model_open(under_root("teacher")), *student = model_open(under_root("run-3"));
     assert_int_equal(student->latent->steps, 2);
     assert_string_equal(student->classes[1], "tone");
+    check_requests(student);
     const tensor *end = end_of(teacher, 16);
     for (int64_t steps = 1; steps <= 2; steps++)
         assert_true(distance_between(end_of(student, steps), end) <

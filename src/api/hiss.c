@@ -175,6 +175,16 @@ hiss_model *hiss_open(const char *path, hiss_error *error) {
     return h;
 }
 
+static void adapt_body(void *argument) {
+    call *c = argument;
+    model_adapt(c->m, c->path);
+}
+
+bool hiss_adapt(hiss_model *h, const char *files, hiss_error *error) {
+    hiss_error unheard;
+    return try_run(adapt_body, &(call){.m = h->m, .path = files}, error ? error : &unheard);
+}
+
 void hiss_close(hiss_model *h) {
     if (h) scope_destroy(h->home);
 }

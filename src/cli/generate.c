@@ -30,10 +30,9 @@ static bool wants(const arguments *a, const char *quality) { return !strcmp(text
 /* A model's few-step network lies beside it. What is named is taken as it is, unless it is asked for fast. */
 static const char *model_path(const arguments *a) {
     const char *named = text(a, OPT_MODEL);
-    const char *few =
-        named ? format("%s%s", without_slash(named), FEW_STEP) : shipped_find(format("sound%s", FEW_STEP));
-    if (few && folder_exists(few) && (named ? wants(a, "fast") : !wants(a, "best"))) return few;
-    return named ? named : shipped_model("sound");
+    if (!named) return !wants(a, "best") && shipped_sound() ? shipped_sound() : shipped_model("sound");
+    const char *few = format("%s%s", without_slash(named), FEW_STEP);
+    return wants(a, "fast") && folder_exists(few) ? few : named;
 }
 
 static void set_steps(const arguments *a, const model *m, sound_request *r) {

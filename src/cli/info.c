@@ -4,7 +4,7 @@
 #include "base/json.h"
 #include "cli/commands.h"
 #include "cli/output.h"
-#include "systems/system.h"
+#include "systems/latent.h"
 
 static int64_t elements(shape s) {
     int64_t n = 1;
@@ -59,6 +59,21 @@ static void tell_tensors(const arguments *a, const store *s, json_t *result) {
     }
 }
 
+static const char *levels_text(const model *m) {
+    return format("; %zu noise levels in training, %zu by default", m->beta_count, m->fast_count);
+}
+
+/* Of models whose state is not sound: what a pass sees, and how it is used by default. */
+static const char *latent_text(const model *m) {
+    const struct latent_row *row = m->latent;
+    return format("%s; windows of %lld states of %lld samples (%.2f s); %lld steps of %s, guidance %g",
+                  m->channels == 1   ? "mono"
+                  : m->channels == 2 ? "stereo"
+                                     : format("%d channels", m->channels),
+                  (long long) row->window, (long long) m->hop, (double) (row->window * m->hop) / m->rate,
+                  (long long) row->steps, m->sampler, row->guidance);
+}
+
 static void tell_fit(const arguments *a, const char *path, json_t *result) {
     opening o = {path, NULL};
     hiss_error error = {0};
@@ -69,15 +84,24 @@ static void tell_fit(const arguments *a, const char *path, json_t *result) {
         json_object_set_new(result, "problem", json_string(error.message));
         return;
     }
-    say(a, "sound: %d Hz, %s; %zu noise levels in training, %zu by default", o.m->rate,
-        o.m->mels          ? format("from mel spectrograms of %lld bands, %lld samples a frame", (long long) o.m->mels,
-                                    (long long) o.m->hop)
-        : o.m->class_count ? format("%lld classes", (long long) o.m->class_count)
-                           : "unconditional",
-        o.m->beta_count, o.m->fast_count);
-    json_object_set_new(result, "sample_rate", json_integer(o.m->rate));
-    json_object_set_new(result, "mel_bands", json_integer(o.m->mels));
-    json_object_set_new(result, "classes", json_integer(o.m->class_count));
+    const model *m = o.m;
+    say(a, "sound: %d Hz, %s", m->rate,
+        m->latent        ? latent_text(m)
+        : m->mels        ? format("from mel spectrograms of %lld bands, %lld samples a frame%s", (long long) m->mels,
+                                  (long long) m->hop, levels_text(m))
+        : m->class_count ? format("%lld classes%s", (long long) m->class_count, levels_text(m))
+                         : format("unconditional%s", levels_text(m)));
+    if (m->latent) {
+        json_object_set_new(result, "channels", json_integer(m->channels));
+        json_object_set_new(result, "hop_samples", json_integer(m->hop));
+        json_object_set_new(result, "window", json_integer(m->latent->window));
+        json_object_set_new(result, "sampler", json_string(m->sampler));
+        json_object_set_new(result, "steps", json_integer(m->latent->steps));
+        json_object_set_new(result, "guidance", json_real(m->latent->guidance));
+    }
+    json_object_set_new(result, "sample_rate", json_integer(m->rate));
+    json_object_set_new(result, "mel_bands", json_integer(m->mels));
+    json_object_set_new(result, "classes", json_integer(m->class_count));
 }
 
 static void run(const arguments *a) {

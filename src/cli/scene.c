@@ -24,7 +24,7 @@ static scene *read_scene(const arguments *a) {
     s->seconds = number(a, OPT_SECONDS, s->seconds);
     if (a->given[OPT_SEED]) s->seed = (uint64_t) integer(a, OPT_SEED, 0);
     if (text(a, OPT_MODEL)) s->model = text(a, OPT_MODEL);
-    if (!s->model) s->model = shipped_find("sound");
+    if (!s->model) s->model = shipped_sound();
     if (!s->model) s->model = shipped_find("drums");
     if (a->given[OPT_GUIDANCE]) s->guidance = number(a, OPT_GUIDANCE, s->guidance);
     s->steps = integer(a, OPT_STEPS, s->steps);

@@ -142,7 +142,7 @@ static void hear(void *argument) {
     hearing *h = argument;
     const judge_model *j = h->judge;
     const audio *clip = judge_clip(j, audio_read(h->path));
-    if (!(audio_peak(clip) > 0)) fail(HISS_ERROR_FORMAT, "%s: silent", h->path);
+    h->to->silent[h->at] = !(audio_peak(clip) > 0);
     tensor *mel = mel_compute(&j->front, clip->samples, clip->frames), *hidden;
     tensor *pooled = judge_pool(judge_sizes(j->net), reshape(mel, SHAPE(1, mel->shape[0], mel->shape[1])));
     tensor *logits = judge_forward(j->net, pooled, NULL, 0, &hidden);
@@ -156,8 +156,10 @@ static void hear(void *argument) {
 judged *judge_sounds(const judge_model *j, const judge_item *items, int64_t count, const char *what) {
     const judge_config *c = judge_sizes(j->net);
     judged *s = NEW(judged);
-    *s = (judged){
-        .labels = NEW_ARRAY(int32_t, count), .rise_ms = NEW_ARRAY(double, count), .tail_db = NEW_ARRAY(double, count)};
+    *s = (judged){.silent = NEW_ARRAY(bool, count),
+                  .labels = NEW_ARRAY(int32_t, count),
+                  .rise_ms = NEW_ARRAY(double, count),
+                  .tail_db = NEW_ARRAY(double, count)};
     s->logits = tensor_zero(F32, SHAPE(count, j->class_count));
     s->hidden = tensor_zero(F32, SHAPE(count, c->hidden));
     s->statistics = tensor_zero(F32, SHAPE(count, judge_statistics(c)));
@@ -194,19 +196,22 @@ static class_verdict verdict_of(const judge_model *j, const judged *s, int32_t l
     scope_begin();
     int64_t *votes = NEW_ARRAY(int64_t, K);
     double *rise = NEW_ARRAY(double, s->count + 1), *tail = NEW_ARRAY(double, s->count + 1);
+    int64_t sounding = 0;
     for (int64_t i = 0; i < s->count; i++) {
         if (s->labels[i] != label) continue;
         const tensor row = {.type = F32, .rank = 2, .shape = {1, K}, .data = f32(s->logits) + i * K};
+        v.count++;
+        if (s->silent[i]) continue;
         v.in_top_3 += right_in_top(&row, &label, 3, NULL);
         v.right += first_choice(s->logits, i) == label;
         votes[first_choice(s->logits, i)]++;
-        rise[v.count] = s->rise_ms[i];
-        tail[v.count++] = s->tail_db[i];
+        rise[sounding] = s->rise_ms[i];
+        tail[sounding++] = s->tail_db[i];
     }
     for (int32_t k = 0; k < K && v.count; k++)
         if (v.mostly < 0 || votes[k] > votes[v.mostly]) v.mostly = k;
-    v.rise_ms = median_of(rise, v.count);
-    v.tail_db = median_of(tail, v.count);
+    v.rise_ms = median_of(rise, sounding);
+    v.tail_db = median_of(tail, sounding);
     scope_end();
     return v;
 }

@@ -36,6 +36,7 @@ judge_item *judge_items(const judge_model *j, const recordings *list, judge_part
 
 typedef struct {
     int64_t count, unlabelled;
+    bool *silent;                         /* [N]: heard as nothing, so never right */
     int32_t *labels;                      /* [N] */
     tensor *logits, *hidden, *statistics; /* [N, K], [N, H], [N, S] */
     double *rise_ms, *tail_db;            /* [N] */

@@ -10,7 +10,6 @@
 
 enum { RATE = 44100, CELL = 8, LEAST_PARTS = 3 };
 static const double PART_SECONDS = 10, LEAST_LAG_SECONDS = 3;
-static const double DB = 8.685889638065035; /* of a natural logarithm of an amplitude */
 
 static double level_of(const float *x, int64_t n) {
     double sum = 1e-20;
@@ -35,12 +34,13 @@ static void measure_levels(const audio *a, steadiness *s) {
     s->level_drift_db = of_both / of_time;
 }
 
-/* Mean over frames first .. last - 1: [M]. */
+/* The mean power of each band over frames first .. last - 1, in dB: [M]. */
 static double *mean_spectrum(const tensor *mel, int64_t first, int64_t last) {
     const int64_t M = mel->shape[1];
     double *mean = NEW_ARRAY(double, M);
     for (int64_t f = first; f < last; f++)
-        for (int64_t m = 0; m < M; m++) mean[m] += DB * f32(mel)[f * M + m] / (double) (last - first);
+        for (int64_t m = 0; m < M; m++) mean[m] += exp(2.0 * (double) f32(mel)[f * M + m]) / (double) (last - first);
+    for (int64_t m = 0; m < M; m++) mean[m] = 10 * log10(mean[m]);
     return mean;
 }
 

@@ -4,7 +4,7 @@
 
 #include "signal/audio.h"
 
-/* Of parts of 10 s. Levels are of the mean square, spectra the mean log-mel of a part. */
+/* Of parts of 10 s. Levels are of the mean square, spectra the mean power of each mel band over a part, in dB. */
 typedef struct {
     int64_t parts;
     double level_db;          /* of all, dB of full scale */

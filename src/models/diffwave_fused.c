@@ -7,6 +7,8 @@
 #include "base/parallel.h"
 #include "tensor/cpu/conv_f32.h"
 #include "tensor/cpu/tile.h"
+#include "tensor/node.h"
+#include "tensor/reduce.h"
 #include "tensor/rows.h"
 
 /* Rows a core computes at a time, and for each thread those that go through all layers at a time. */
@@ -75,8 +77,7 @@ static void block(const kernel *k, int64_t t, int64_t n, float *taps) {
     add_halves(k, t, n, wide);
 }
 
-void diffwave_fused_rows(const diffwave_layer *l, int64_t T, const diffwave_rows *r) {
-    scope_begin();
+static kernel kernel_of(const diffwave_layer *l, int64_t T, const diffwave_rows *r) {
     kernel k = {.dilated = f32_weights_of(l->dilated.weight, l->dilated.bias),
                 .output = f32_weights_of(l->output.weight, l->output.bias),
                 .C = l->output.weight->shape[1],
@@ -87,6 +88,12 @@ void diffwave_fused_rows(const diffwave_layer *l, int64_t T, const diffwave_rows
         k.mel = f32_weights_of(l->mel.weight, l->mel.bias);
         k.M = k.mel.steps;
     }
+    return k;
+}
+
+void diffwave_fused_rows(const diffwave_layer *l, int64_t T, const diffwave_rows *r) {
+    scope_begin();
+    const kernel k = kernel_of(l, T, r);
     const int64_t rows = r->end - r->first, blocks = (rows + BLOCK - 1) / BLOCK;
     const int threads = threads_get();
     float *scratch = alloc((size_t) threads * scratch_size(&k) * sizeof(float));
@@ -95,6 +102,99 @@ void diffwave_fused_rows(const diffwave_layer *l, int64_t T, const diffwave_rows
         const int64_t t = r->first + rows * i / blocks, next = r->first + rows * (i + 1) / blocks;
         block(&k, t, next - t, scratch + (size_t) omp_get_thread_num() * scratch_size(&k));
     }
+    scope_end();
+}
+
+/* --- its gradients --- */
+
+/* What a sound's second pass over a layer keeps of all rows: the dilated convolution's operand, the gate's result, and the
+ * gradients of the gate's operands and of the layer's result. */
+typedef struct {
+    float *operand, *y;    /* [T, C] */
+    float *dwide, *result; /* [T, 2C] */
+    f32_weights output;    /* turned */
+} trace;
+
+CLONES static void take_result(const diffwave_gradients *g, int64_t t, int64_t n, int64_t C, float *restrict to) {
+    const float factor = (float) M_SQRT1_2;
+    for (int64_t i = 0; i < n; i++, to += 2 * C) {
+        const float *next = g->next ? g->next + (t + i) * C : NULL;
+        for (int64_t c = 0; c < C; c++) to[c] = next ? next[c] * factor : 0;
+        memcpy(to + C, g->skip + (t + i) * C, (size_t) C * sizeof(float));
+    }
+}
+
+/* wide [n, 2C], dy [n, C] the gradient of the gate's result. */
+CLONES static void gate_slope(const float *restrict wide, const float *restrict dy, int64_t n, int64_t C,
+                              float *restrict y, float *restrict dwide) {
+    for (int64_t i = 0; i < n; i++, wide += 2 * C, dwide += 2 * C, y += C, dy += C)
+        for (int64_t c = 0; c < C; c++) {
+            const float s = fast_sigmoid(wide[c]), t = fast_tanh(wide[C + c]);
+            y[c] = s * t;
+            dwide[c] = dy[c] * t * s * (1.0f - s);
+            dwide[C + c] = dy[c] * s * (1.0f - t * t);
+        }
+}
+
+static void trace_block(const kernel *k, const diffwave_gradients *g, const trace *to, int64_t t, int64_t n,
+                        float *taps) {
+    const int64_t C = k->C;
+    float *wide = taps + TAPS * BLOCK * C, *result = to->result + t * 2 * C;
+    gather(k, t, n, taps);
+    memcpy(to->operand + t * C, taps + n * C, (size_t) (n * C) * sizeof(float)); /* the middle tap */
+    f32_rows(&k->dilated, taps, C, n * C, n, wide, false);
+    if (k->r->mel) f32_rows(&k->mel, k->r->mel + t * k->M, k->M, 0, n, wide, true);
+    take_result(g, t, n, C, result);
+    f32_rows(&to->output, result, 2 * C, 0, n, taps, false);
+    gate_slope(wide, taps, n, C, to->y + t * C, to->dwide + t * 2 * C);
+}
+
+/* A convolution of one sound's rows that keeps their number; the gradient of its input if dx, and of its weights. */
+static void convolution_backward(affine a, int64_t T, int dilation, const float *x, const float *dy, float *dx,
+                                 bool add) {
+    bool more;
+    const int64_t kernel = a.weight->rank > 2 ? a.weight->shape[2] : 1;
+    const conv1d_problem c = {.batch = 1,
+                              .in_time = T,
+                              .in_c = a.weight->shape[1],
+                              .out_time = T,
+                              .out_c = a.weight->shape[0],
+                              .kernel = (int) kernel,
+                              .stride = 1,
+                              .dilation = dilation,
+                              .pad_left = (int) (kernel / 2) * dilation,
+                              .in = F32,
+                              .out = F32};
+    if (dx) conv1d_backward_data(&c, dy, a.weight, dx, add);
+    float *dw = gradient_sink(a.weight, &more), *db = gradient_sink(a.bias, &more);
+    if (dw) conv1d_backward_weights(&c, x, dy, dw, db);
+}
+
+CLONES static void add_slopes(float *restrict x, const float *restrict dx, const float *restrict next, int64_t n) {
+    const float factor = (float) M_SQRT1_2;
+#pragma omp parallel for simd schedule(static) if (n > PARALLEL_MIN)
+    for (int64_t i = 0; i < n; i++) x[i] += dx[i] + (next ? next[i] * factor : 0);
+}
+
+void diffwave_fused_backward(const diffwave_layer *l, int64_t T, const diffwave_rows *r, const diffwave_gradients *g) {
+    scope_begin();
+    const kernel k = kernel_of(l, T, r);
+    const int64_t C = k.C, blocks = (T + BLOCK - 1) / BLOCK;
+    const int threads = threads_get();
+    const size_t narrow = (size_t) (T * C) * sizeof(float);
+    const trace to = {alloc(narrow), alloc(narrow), alloc(2 * narrow), alloc(2 * narrow),
+                      f32_weights_turned(l->output.weight)};
+    float *scratch = alloc((size_t) threads * scratch_size(&k) * sizeof(float)), *dx = alloc(narrow);
+#pragma omp parallel for schedule(static) num_threads(threads) if (blocks > 1)
+    for (int64_t i = 0; i < blocks; i++) {
+        const int64_t t = T * i / blocks, next = T * (i + 1) / blocks;
+        trace_block(&k, g, &to, t, next - t, scratch + (size_t) omp_get_thread_num() * scratch_size(&k));
+    }
+    convolution_backward(l->output, T, 1, to.y, to.result, NULL, false);
+    if (r->mel) convolution_backward(l->mel, T, 1, r->mel, to.dwide, g->mel, true);
+    convolution_backward(l->dilated, T, l->dilation, to.operand, to.dwide, g->x || g->d ? dx : NULL, false);
+    if (g->x) add_slopes(g->x, dx, g->next, T * C);
+    if (g->d) sum_rows_into(g->d, dx, T, C);
     scope_end();
 }
 

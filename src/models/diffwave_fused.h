@@ -19,6 +19,14 @@ typedef struct {
 
 void diffwave_fused_rows(const diffwave_layer *l, int64_t T, const diffwave_rows *r);
 
+/* Adds to the gradients of x, d and mel of that sound (NULL: not wanted) and of the weights, all rows at once: of r x, d
+ * and mel are read. */
+typedef struct {
+    const float *next, *skip; /* the results' gradients [T, C]; next NULL after the last layer */
+    float *x, *d, *mel;
+} diffwave_gradients;
+void diffwave_fused_backward(const diffwave_layer *l, int64_t T, const diffwave_rows *r, const diffwave_gradients *g);
+
 /* All layers where nothing is recorded: the sum of skips [B, T, C]. x [B, T, C], d[i] [B, C] of layer i, mel [B, T, M] or
  * NULL. Some thousand rows go through all layers before the next do, each layer a dilation behind the one before, so that
  * x never leaves the caches either. */

@@ -68,6 +68,31 @@ static diffwave_state forward_tiles(const diffwave_layer *l, const tensor *d, co
     return next;
 }
 
+/* --- whole sounds by the fused kernel --- */
+
+/* The layer's operands of item b. */
+static diffwave_rows item_rows(const tensor *x, const tensor *d, const tensor *mel, int64_t b) {
+    const int64_t T = x->shape[1];
+    return (diffwave_rows){.x = f32(x) + b * T * x->shape[2],
+                           .end = T,
+                           .d = f32(d) + b * d->shape[1],
+                           .mel = mel ? f32(mel) + b * T * mel->shape[2] : NULL};
+}
+
+static diffwave_state forward_fused(const diffwave_layer *l, const tensor *d, const tensor *mel, diffwave_state s,
+                                    bool last) {
+    diffwave_state next = {last ? NULL : tensor_new(F32, shape_of(s.x)), tensor_new(F32, shape_of(s.x))};
+    const int64_t T = s.x->shape[1], sound = T * s.x->shape[2];
+    for (int64_t b = 0; b < s.x->shape[0]; b++) {
+        diffwave_rows r = item_rows(s.x, d, mel, b);
+        r.skip_before = s.skip ? f32(s.skip) + b * sound : NULL;
+        r.skip = f32(next.skip) + b * sound;
+        r.next = last ? NULL : f32(next.x) + b * sound;
+        diffwave_fused_rows(l, T, &r);
+    }
+    return next;
+}
+
 /* --- gradients --- */
 
 typedef struct {
@@ -122,6 +147,21 @@ static void backward_tile(const remembered *o, const tensor *const *in, float *c
     scope_end();
 }
 
+static void backward_fused(const remembered *o, const tensor *const *in, float *const *sinks, const float *dx,
+                           const float *dskip) {
+    const tensor *x = in[0], *d = in[1], *mel = in[2];
+    const int64_t T = x->shape[1], sound = T * x->shape[2];
+    for (int64_t b = 0; b < x->shape[0]; b++) {
+        const diffwave_rows r = item_rows(x, d, mel, b);
+        const diffwave_gradients g = {.next = o->last ? NULL : dx + b * sound,
+                                      .skip = dskip + b * sound,
+                                      .x = sinks[0] ? sinks[0] + b * sound : NULL,
+                                      .d = sinks[1] ? sinks[1] + b * d->shape[1] : NULL,
+                                      .mel = sinks[2] ? sinks[2] + b * T * mel->shape[2] : NULL};
+        diffwave_fused_backward(o->l, T, &r, &g);
+    }
+}
+
 /* The gradient of the sum of skips is that of each: the buffer goes on to the layer before. */
 static void pass_on(const tensor *skip, float *gradient) {
     if (skip && skip->node && !skip->node->grad) {
@@ -140,8 +180,10 @@ static void layer_backward(node *n) {
     const tensor *x = n->in[0];
     float *dskip = o->last ? n->grad : (float *) n->saved;
     float *sinks[3] = {whole_sink(x), whole_sink(n->in[1]), n->in[2] ? whole_sink(n->in[2]) : NULL};
-    for (int64_t i = 0; i < x->shape[0] * tile_count(x); i++)
-        backward_tile(o, n->in, sinks, n->grad, dskip, tile_span(x, i, o->l->dilation));
+    if (operands() == F32) backward_fused(o, n->in, sinks, n->grad, dskip);
+    else
+        for (int64_t i = 0; i < x->shape[0] * tile_count(x); i++)
+            backward_tile(o, n->in, sinks, n->grad, dskip, tile_span(x, i, o->l->dilation));
     pass_on(n->in[3], dskip);
     if (o->last) n->grad = NULL;
 }
@@ -159,24 +201,6 @@ static void record_layer(const diffwave_layer *l, const tensor *d, const tensor 
     node *n = record(last ? next.skip : next.x, layer_backward,
                      INPUTS(s.x, d, mel, s.skip, l->dilated.weight, l->output.weight), &o, sizeof o);
     if (n && !last) record(next.skip, skip_backward, INPUTS(next.x), &n, sizeof n);
-}
-
-/* Whole sounds by the fused kernel. */
-static diffwave_state forward_fused(const diffwave_layer *l, const tensor *d, const tensor *mel, diffwave_state s,
-                                    bool last) {
-    diffwave_state next = {last ? NULL : tensor_new(F32, shape_of(s.x)), tensor_new(F32, shape_of(s.x))};
-    const int64_t T = s.x->shape[1], sound = T * s.x->shape[2];
-    for (int64_t b = 0; b < s.x->shape[0]; b++) {
-        const diffwave_rows r = {.x = f32(s.x) + b * sound,
-                                 .end = T,
-                                 .d = f32(item_of(d, b)),
-                                 .mel = mel ? f32(mel) + b * T * mel->shape[2] : NULL,
-                                 .skip_before = s.skip ? f32(s.skip) + b * sound : NULL,
-                                 .skip = f32(next.skip) + b * sound,
-                                 .next = last ? NULL : f32(next.x) + b * sound};
-        diffwave_fused_rows(l, T, &r);
-    }
-    return next;
 }
 
 diffwave_state diffwave_layer_forward(const diffwave_layer *l, const tensor *d, const tensor *mel, diffwave_state s,

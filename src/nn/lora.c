@@ -101,7 +101,13 @@ static double scale_of(const store *s, int64_t rank) {
     return alpha / (double) rank;
 }
 
-static void apply_one(params *p, const store *s, const store_entry *down, double weight) {
+/* One adapter of a file and the matrix it is for. */
+typedef struct {
+    param *matrix;
+    const store_entry *down, *up;
+} found;
+
+static found find_one(const params *p, const store *s, const store_entry *down) {
     const char *stem = stem_of(down->name, DOWN), *name = format("%s%s", stem, WEIGHT),
                *up_name = format("%s%s", stem, UP);
     const store_entry *up = store_find(s, up_name);
@@ -110,30 +116,33 @@ static void apply_one(params *p, const store *s, const store_entry *down, double
     if (!m)
         fail(HISS_ERROR_ARGUMENT, "%s: adapts %s, which the network does not have: is it for another model?",
              store_path(s), name);
-    bool fits = down->shape.rank == 2 && up->shape.rank == 2 && m->value->rank == 2 &&
-                down->shape.dims[0] == up->shape.dims[1] && down->shape.dims[0] >= 1 &&
-                down->shape.dims[1] == m->value->shape[1] && up->shape.dims[0] == m->value->shape[0];
+    const shape *a = &down->shape, *b = &up->shape;
+    bool fits = a->rank == 2 && b->rank == 2 && m->value->rank == 2 && a->dims[0] == b->dims[1] && a->dims[0] >= 1 &&
+                a->dims[1] == m->value->shape[1] && b->dims[0] == m->value->shape[0];
     if (!fits)
         fail(HISS_ERROR_ARGUMENT, "%s: adapters %s and %s do not fit %s %s: is it for another model?", store_path(s),
-             shape_text(down->shape), shape_text(up->shape), name, shape_text(shape_of(m->value)));
-    double scale = weight * scale_of(s, down->shape.dims[0]);
-    add_product(f32(m->value), tensor_to_f32(store_read(s, up_name)), tensor_to_f32(store_read(s, down->name)),
-                (float) scale);
-    param_changed(m);
+             shape_text(*a), shape_text(*b), name, shape_text(shape_of(m->value)));
+    return (found){m, down, up};
 }
 
+static void apply_one(const store *s, const found *f, double weight) {
+    scope_begin();
+    const tensor *up = tensor_to_f32(store_read(s, f->up->name)), *down = tensor_to_f32(store_read(s, f->down->name));
+    double scale = weight * scale_of(s, f->down->shape.dims[0]);
+    add_product(f32(f->matrix->value), up, down, (float) scale);
+    param_changed(f->matrix);
+    scope_end();
+}
+
+/* All are found before the first is applied: on errors the network stays as it was. */
 void lora_apply(params *p, const char *path, double weight) {
     scope_begin();
     const store *s = store_open(path);
-    size_t applied = 0;
-    for (size_t i = 0; i < store_count(s); i++) {
-        const store_entry *e = store_at(s, i);
-        if (!ends_with(e->name, DOWN)) continue;
-        scope_begin();
-        apply_one(p, s, e, weight);
-        scope_end();
-        applied++;
-    }
-    if (!applied) fail(HISS_ERROR_FORMAT, "%s: holds no adapters (NAME%s): hiss train --lora makes them", path, DOWN);
+    found *all = NEW_ARRAY(found, store_count(s) + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < store_count(s); i++)
+        if (ends_with(store_at(s, i)->name, DOWN)) all[n++] = find_one(p, s, store_at(s, i));
+    if (!n) fail(HISS_ERROR_FORMAT, "%s: holds no adapters (NAME%s): hiss train --lora makes them", path, DOWN);
+    for (size_t i = 0; i < n; i++) apply_one(s, &all[i], weight);
     scope_end();
 }

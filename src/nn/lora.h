@@ -24,7 +24,7 @@ void lora_gradients(lora *l);
 void lora_save(const lora *l, const char *path);
 
 /* Adds `weight` times a file's adapters to the network's matrices. Fails on a file without any, on matrices that the network does not
- * have or of other shapes. */
+ * have or of other shapes, before anything is changed. */
 void lora_apply(params *p, const char *path, double weight);
 
 #endif

@@ -17,6 +17,7 @@ typedef struct {
     const tensor *known; /* clean state that is kept where keep is not 0, or NULL */
     const float *keep;   /* [positions]: 1 kept, 0 made */
     bool circular;
+    uint64_t pass; /* calls so far: by how much windows begin earlier */
     uint64_t turn; /* calls so far: where a loop is cut open */
     const sampler *kind;
     levels levels;
@@ -53,15 +54,25 @@ static void add_window(walk_context *w, const tensor *x, double sigma, const int
     scope_end();
 }
 
+int64_t window_offset(uint64_t pass, int64_t step) {
+    enum { STRIDE = 19 }; /* passes that follow each other begin far apart */
+    return step < 2 ? 0 : (int64_t) (pass * STRIDE % (uint64_t) step); /* short states are a window alone */
+}
+
+int64_t window_first(int64_t k, int64_t N, int64_t n, int64_t step, int64_t offset) {
+    const int64_t first = k ? k * step - offset : 0;
+    return first + n > N ? N - n : first;
+}
+
 /* Longer states than the network was trained on: windows that overlap, their results mixed (Bar-Tal et al. 2023,
- * arXiv 2302.08113). */
+ * arXiv 2302.08113), that begin elsewhere in each pass, so that no place is always at their border. */
 static estimate denoise_windows(walk_context *w, const tensor *x, double sigma, const int64_t *at) {
     int64_t N = x->shape[1], C = x->shape[2], n = w->row->window < N ? w->row->window : N, step = n - w->row->overlap;
     estimate sums = {tensor_zero(F32, shape_of(x)), sigma == 0 ? tensor_zero(F32, shape_of(x)) : NULL};
     scope_begin();
     float *weights = NEW_ARRAY(float, N);
-    for (int64_t first = 0;; first += step) {
-        if (first + n > N) first = N - n;
+    const int64_t offset = window_offset(w->pass++, step);
+    for (int64_t k = 0, first = 0;; first = window_first(++k, N, n, step, offset)) {
         add_window(w, x, sigma, at, first, n, sums, weights);
         if (first + n == N) break;
     }

@@ -54,6 +54,9 @@ double latent_step_end(const sampler *kind, const levels *l, int64_t step);
 /* Weight of row i of a window of n, rising where a window before it ends, falling where one follows. */
 float window_weight(int64_t i, int64_t n, int64_t overlap, bool first, bool last);
 
+int64_t window_offset(uint64_t pass, int64_t step);
+int64_t window_first(int64_t k, int64_t N, int64_t n, int64_t step, int64_t offset);
+
 /* Sound i of a request; asked: what prepare gave. */
 audio *latent_sound(const model *m, const sound_request *r, const void *asked, int64_t i);
 

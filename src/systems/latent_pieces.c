@@ -26,7 +26,7 @@ typedef struct {
     const sampler *kind;
     levels levels;
     stage *stages; /* [levels.steps + 1] */
-    int64_t N, C, n, step, windows;
+    int64_t N, C, n, step;
     random_key key;
     bool fresh; /* each step draws new noise (ping-pong), else goes straight on (euler) */
     int64_t done, before, all;
@@ -45,9 +45,8 @@ bool latent_has_pieces(const model *m, const sound_request *r) {
 
 /* --- rows --- */
 
-static int64_t window_begin(const pieces *p, int64_t window) {
-    int64_t first = window * p->step;
-    return first + p->n > p->N ? p->N - p->n : first;
+static int64_t window_begin(const pieces *p, int64_t level, int64_t window) {
+    return window_first(window, p->N, p->n, p->step, window_offset((uint64_t) level, p->step));
 }
 
 static float *row_at(const pieces *p, const stage *s, int64_t position) {
@@ -120,16 +119,17 @@ static void add_window(pieces *p, int64_t level, int64_t first) {
  * touches. The recursion goes as deep as there are levels. */
 static void run_window(pieces *p, int64_t level) {
     stage *s = &p->stages[level];
-    const int64_t first = window_begin(p, s->window), end = first + p->n;
+    const int64_t first = window_begin(p, level, s->window), end = first + p->n;
     if (!level && s->ready < end) draw_first(p, end);
     while (s->ready < end) run_window(p, level - 1);
     scope_begin();
     add_window(p, level, first);
-    const int64_t after = ++s->window == p->windows ? p->N : window_begin(p, s->window);
+    const int64_t after = end == p->N ? p->N : window_begin(p, level, ++s->window);
     step_rows(p, level, after);
     scope_end();
     forget(p, s, after);
-    progress("denoising", p->before + ++p->done, p->all);
+    const int64_t done = p->before + ++p->done;
+    progress("denoising", done < p->all ? done : p->all, p->all);
     if (interrupted())
         fail(HISS_ERROR_INTERRUPTED, "stopped after %lld of %lld windows", (long long) p->done, (long long) p->all);
 }
@@ -170,12 +170,12 @@ static pieces pieces_of(const model *m, const sound_request *r, const void *aske
     pieces p = {.m = m, .row = row, .asked = asked, .levels = latent_levels(m, r), .N = s.dims[0], .C = s.dims[1]};
     p.n = row->window < p.N ? row->window : p.N;
     p.step = p.n - row->overlap;
-    p.windows = p.N > p.n ? (p.N - p.n + p.step - 1) / p.step + 1 : 1;
     p.key = sound_key(r->seed + (uint64_t) i);
     p.kind = sampler_find(latent_sampler(m, r));
     p.fresh = !strcmp(p.kind->name, "ping-pong");
-    p.before = i * p.windows * p.levels.steps;
-    p.all = r->count * p.windows * p.levels.steps;
+    const int64_t about = (p.N / p.step + 1) * p.levels.steps; /* windows; a few more or less */
+    p.before = i * about;
+    p.all = r->count * about;
     p.stages = NEW_ARRAY(stage, p.levels.steps + 1);
     for (int64_t k = 0; k <= p.levels.steps; k++) {
         p.stages[k].rows = NEW_ARRAY(float, ROOM *p.n *p.C);

@@ -44,3 +44,8 @@ const char *shipped_model(const char *name) {
     fail(HISS_ERROR_FILE, "the model '%s' is not there: looked at %s; set HISS_MODELS to the folder that holds it",
          name, n ? seen : "nothing");
 }
+
+const char *shipped_sound(void) {
+    const char *few = shipped_find("sound-few-step");
+    return few ? few : shipped_find("sound");
+}

@@ -8,4 +8,7 @@ const char *shipped_model(const char *name);
 /* The same, or NULL where it is not there. */
 const char *shipped_find(const char *name);
 
+/* The sound model of usual quality: the few-step network where there is one, else the one it was made from, or NULL. */
+const char *shipped_sound(void);
+
 #endif

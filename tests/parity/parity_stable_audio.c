@@ -342,4 +342,5 @@ const parity_row PARITY_STABLE_AUDIO[] = {{"stable_audio_open", "oobleck", run_o
                                           {"stable_audio_open", "text_to_audio", run_whole_model},
                                           {"stable_audio_open", "inpainting", run_inpainting_model},
                                           {"stable_audio_open", "audio", run_prepare_audio},
+                                          {"stable_audio_open", "training", run_stable_training},
                                           {0}};

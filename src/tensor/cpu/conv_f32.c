@@ -113,6 +113,15 @@ f32_weights f32_weights_of(const tensor *w, const tensor *bias) {
                          .columns = w->shape[0]};
 }
 
+f32_weights f32_weights_turned(const tensor *w) {
+    int64_t out_c = w->shape[0], in_c = w->shape[1];
+    require(count(w) == out_c * in_c);
+    return (f32_weights){.panels = panels_of(w, out_c, in_c, 1, (panels_key){.order = PANELS_BACKWARD}),
+                         .taps = 1,
+                         .steps = out_c,
+                         .columns = in_c};
+}
+
 /* Rows t .. t + n - 1 of item b, columns of one panel. */
 static void forward_tile(const walk *w, int64_t b, int64_t t, int n, int64_t panel, float *edge) {
     int64_t from, to, steps = w->by.steps;

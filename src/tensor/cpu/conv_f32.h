@@ -27,6 +27,8 @@ typedef struct {
     int64_t taps, steps, columns;
 } f32_weights;
 f32_weights f32_weights_of(const tensor *w, const tensor *bias);
+/* For the gradient of the input of a kernel of 1. */
+f32_weights f32_weights_turned(const tensor *w);
 void f32_rows(const f32_weights *w, const float *x, int64_t row, int64_t tap, int64_t rows, float *y, bool add);
 
 #endif
