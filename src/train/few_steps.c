@@ -227,7 +227,8 @@ typedef struct {
     tensor *state, *target, *weight;
 } lesson;
 
-/* Recordings noised to the beginnings of the steps, or what the student makes of the noise. */
+/* Recordings noised to the beginnings of the steps, or what the student makes of the noise: in two steps, as about half of its few
+ * have been taken by then. */
 static tensor *states(const distilling *d, const lesson *l, const batch *b, const tensor *clean, const bool *own) {
     step first = step_new(b->size);
     float *chosen = NEW_ARRAY(float, b->size);
@@ -237,7 +238,7 @@ static tensor *states(const distilling *d, const lesson *l, const batch *b, cons
         chosen[i] = own[i] ? 1 : 0;
     }
     tensor *noised = toward(b->noise, clean, l->step.from);
-    return d->own > 0 ? toward(noised, student_step(d, &first, b->noise, &l->asked), chosen) : noised;
+    return d->own > 0 ? toward(noised, walk(d, &first, 2, b->noise, &l->asked), chosen) : noised;
 }
 
 /* The w at which a straight step is to aim. */
