@@ -95,13 +95,14 @@ const char *hiss_model_class(const hiss_model *model, int64_t index);
 typedef int (*hiss_progress)(void *context, const char *what, int64_t done, int64_t total);
 
 typedef struct hiss_request {
-    double seconds;         /* 0: as long as the model was trained on */
-    uint64_t seed;          /* the same seed gives the same samples */
-    const char *seed_like;  /* "hiss" or "torch" (PyTorch's CPU noise); NULL: hiss */
-    int64_t steps;          /* 0: the schedule's own */
-    const char *sampler;    /* NULL: the paper's */
-    const char *schedule;   /* NULL: the paper's */
-    double eta;             /* fresh noise; below 0: the sampler's own */
+    double seconds; /* 0: as long as the model was trained on */
+    uint64_t seed;  /* the same seed gives the same samples */
+    const char
+        *seed_like;       /* "hiss", "torch" (PyTorch's CPU noise) or "torch-cuda" (its noise on an H100); NULL: hiss */
+    int64_t steps;        /* 0: the schedule's own */
+    const char *sampler;  /* NULL: the paper's */
+    const char *schedule; /* NULL: the paper's */
+    double eta;           /* fresh noise; below 0: the sampler's own */
     const char *class_name; /* or number; NULL: any */
     double guidance;        /* how strongly to follow what is asked for; 1: as trained; below 0: the model's own */
     const char *prompt;     /* what to make, for models that follow words; NULL: anything */

@@ -212,6 +212,9 @@ static void test_seeds(void **state) {
     same_files("torch.wav", "one.wav", false);
     expect("generate -q --model $M/classes --class 1 -n 2 --seed 5 --seed-like torch --seconds 0.1 -o torch/", 0, NULL);
     same_files("torch/snare-seed-006.wav", "torch.wav", true);
+    expect("generate -q --model $M/classes --class 1 --seed 6 --seed-like torch-cuda --seconds 0.1 -o cuda.wav", 0,
+           NULL);
+    same_files("cuda.wav", "torch.wav", false);
     for (const char *const *name = SAMPLER_NAMES; *name; name++) {
         char words[200];
         snprintf(words, sizeof words, "generate -q --model $M/diffwave --seconds 0.02 --steps 5 --sampler %s -o s.wav",

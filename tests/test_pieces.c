@@ -173,7 +173,7 @@ static void test_whole(void **unused) {
     r.loop = true;
     assert_false(has_pieces(&MODEL, &r));
     r = request(61);
-    r.torch_noise = true;
+    r.noise = NOISE_TORCH;
     assert_false(has_pieces(&MODEL, &r));
     r = request(61);
     r.steps = 10000;

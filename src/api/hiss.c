@@ -200,15 +200,19 @@ const char *hiss_model_class(const hiss_model *h, int64_t index) {
 
 hiss_request hiss_request_default(void) { return (hiss_request){.eta = -1, .guidance = -1}; }
 
+static noise_kind noise_of(const char *name) {
+    for (int k = 0; NOISE_NAMES[k]; k++)
+        if (!name || !strcmp(name, NOISE_NAMES[k])) return (noise_kind) k;
+    fail(HISS_ERROR_ARGUMENT, "seed_like '%s': give hiss, torch or torch-cuda", name);
+}
+
 static sound_request as_request(const call *c) {
     hiss_request q = c->request ? *c->request : hiss_request_default();
-    if (q.seed_like && strcmp(q.seed_like, "hiss") && strcmp(q.seed_like, "torch"))
-        fail(HISS_ERROR_ARGUMENT, "seed_like '%s': give hiss or torch", q.seed_like);
     if (q.steps < 0 || q.steps > 10000) fail(HISS_ERROR_ARGUMENT, "%lld steps: give 0 to 10000", (long long) q.steps);
     sound_request r = sound_request_for(c->m);
     r.seconds = q.seconds;
     r.seed = q.seed;
-    r.torch_noise = q.seed_like && !strcmp(q.seed_like, "torch");
+    r.noise = noise_of(q.seed_like);
     r.steps = q.steps;
     r.sampler = q.sampler;
     r.schedule = q.schedule;

@@ -134,7 +134,8 @@ sound_request request_of(const arguments *a, const model *m) {
     sound_request r = sound_request_for(m);
     r.seconds = number(a, OPT_SECONDS, 0);
     r.seed = (uint64_t) integer(a, OPT_SEED, 0);
-    r.torch_noise = text(a, OPT_SEED_LIKE) && !strcmp(text(a, OPT_SEED_LIKE), "torch");
+    for (int k = 0; text(a, OPT_SEED_LIKE) && NOISE_NAMES[k]; k++)
+        if (!strcmp(text(a, OPT_SEED_LIKE), NOISE_NAMES[k])) r.noise = (noise_kind) k;
     r.count = integer(a, OPT_COUNT, 1);
     r.steps = integer(a, OPT_STEPS, 0);
     r.sampler = text(a, OPT_SAMPLER);

@@ -7,6 +7,12 @@
 #include "signal/resynthesis.h"
 #include "systems/system.h"
 
+/* hiss's own; PyTorch's on the CPU; PyTorch's on an NVIDIA H100 (draws of more
+ * numbers than a GPU runs threads at once, 41,000 on a T4, depend on the GPU). */
+typedef enum { NOISE_HISS, NOISE_TORCH, NOISE_TORCH_CUDA } noise_kind;
+/* The names on the command line and in hiss_request, in that order; NULL-terminated. */
+extern const char *const NOISE_NAMES[];
+
 /* Seconds from .. to. */
 typedef struct {
     double from, to;
@@ -19,7 +25,7 @@ enum { REQUEST_TEXT, REQUEST_CLASS, REQUEST_MEL, REQUEST_REFERENCE, REQUEST_HAND
 typedef struct {
     double seconds;   /* 0: as long as the model was trained on */
     uint64_t seed;    /* sound i is that of seed + i, alone or among others */
-    bool torch_noise; /* PyTorch's CPU generator in place of hiss's */
+    noise_kind noise; /* whose random numbers the seed stands for */
     int64_t count;
     int64_t steps;        /* 0: the schedule's own */
     const char *sampler;  /* NULL: the paper's */

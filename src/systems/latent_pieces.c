@@ -38,7 +38,7 @@ bool latent_has_pieces(const model *m, const sound_request *r) {
     const struct latent_row *row = m->latent;
     if (!row || !row->voice_begin) return false;
     const char *kind = latent_sampler(m, r);
-    return (double) request_samples(m, r) > LONG_SECONDS * m->rate && !r->init && !r->loop && !r->torch_noise &&
+    return (double) request_samples(m, r) > LONG_SECONDS * m->rate && !r->init && !r->loop && r->noise == NOISE_HISS &&
            !r->vocoder && !r->watch && (!strcmp(kind, "euler") || !strcmp(kind, "ping-pong")) &&
            latent_levels(m, r).steps <= MOST_LEVELS;
 }

@@ -27,9 +27,21 @@ static void draw_seeded(void *context, float *z, int64_t n) {
 
 static void draw_torch(void *context, float *z, int64_t n) { torch_normal(context, z, (size_t) n); }
 
+/* Multiprocessors times threads of each: what an H100 runs at once. */
+static const uint64_t H100_WAVE = 132 * 2048;
+
+static void draw_torch_cuda(void *context, float *z, int64_t n) { torch_cuda_normal(context, z, (size_t) n); }
+
+const char *const NOISE_NAMES[] = {"hiss", "torch", "torch-cuda", NULL};
+
 noise_source sound_noise(const sound_request *r, int64_t i) {
     uint64_t seed = r->seed + (uint64_t) i;
-    if (r->torch_noise) {
+    if (r->noise == NOISE_TORCH_CUDA) {
+        torch_cuda_random *g = NEW(torch_cuda_random);
+        *g = (torch_cuda_random){seed, 0, H100_WAVE};
+        return (noise_source){draw_torch_cuda, g};
+    }
+    if (r->noise == NOISE_TORCH) {
         torch_random *g = NEW(torch_random);
         torch_seed(g, seed);
         return (noise_source){draw_torch, g};
