@@ -67,16 +67,27 @@ static double level(const heard *h, double first, double last, int from, int to)
     return sum / n;
 }
 
-/* The mean band of the sounds' magnitude. */
-static double brightness(const heard *h) {
+/* The band that the magnitudes of one sound lie around. */
+static double middle_band(const tensor *mel) {
     double sum = 0, weights = 0;
-    for (int s = 0; s < SOUNDS; s++)
-        for (int64_t i = 0, n = count(h->mel[s]); i < n; i++) {
-            double magnitude = exp(f32(h->mel[s])[i]);
-            sum += magnitude * (double) (i % BANDS);
-            weights += magnitude;
-        }
+    for (int64_t i = 0, n = count(mel); i < n; i++) {
+        double magnitude = exp(f32(mel)[i]);
+        sum += magnitude * (double) (i % BANDS);
+        weights += magnitude;
+    }
     return sum / weights;
+}
+
+/* Of the sounds: the mean of the two in the middle, so that one odd sound does not decide. */
+static double brightness(const heard *h) {
+    double band[SOUNDS], low = INFINITY, high = -INFINITY, sum = 0;
+    for (int s = 0; s < SOUNDS; s++) {
+        band[s] = middle_band(h->mel[s]);
+        sum += band[s];
+        low = fmin(low, band[s]);
+        high = fmax(high, band[s]);
+    }
+    return (sum - low - high) / (SOUNDS - 2);
 }
 
 static double distance(const float *a, const float *b) {
