@@ -228,6 +228,41 @@ static void test_vary(void **state) {
     scope_end();
 }
 
+/* From one prompt to another over time: the beginning is the first prompt's, the end the second's. */
+static void test_way(void **state) {
+    (void) state;
+    scope_begin();
+    const model *m = tiny_model();
+    sound_request r = sound_request_for(m);
+    r.seconds = 40;
+    r.steps = 1;
+    r.prompt = "heavy rain";
+    const audio *first = hear(m, &r);
+    r.blend = "a big bell";
+    r.blend_part = 1;
+    const audio *second = hear(m, &r);
+    r.blend_part = 0;
+    r.blend_until = 1;
+    const audio *way = hear(m, &r);
+    mel_front f = mel_front_named("hiss");
+    const tensor *of[3] = {mel_compute(&f, first->samples, first->frames),
+                           mel_compute(&f, second->samples, second->frames),
+                           mel_compute(&f, way->samples, way->frames)};
+    const int64_t part = count(of[0]) / 12;
+    double begin[2] = {0}, end[2] = {0};
+    for (int k = 0; k < 2; k++)
+        for (int64_t i = 0, last = count(of[k]) - 1; i < part; i++) {
+            begin[k] += fabs((double) f32(of[k])[i] - f32(of[2])[i]);
+            end[k] += fabs((double) f32(of[k])[last - i] - f32(of[2])[last - i]);
+        }
+    assert_true(begin[0] < 0.5 * begin[1] && end[1] < 0.5 * end[0]);
+    expect("generate --model tiny rain --blend bell --blend-part 0-1 --seconds 3 -o x.wav", 2, "more than 5.9 s");
+    expect("generate --model tiny rain --blend bell --blend-part 0-2 --seconds 9 -o x.wav", 2, "FROM-TO");
+    expect("generate --model tiny rain --blend bell --blend-part half -o x.wav", 2, "from 0 to 1");
+    expect("generate -q --model tiny rain --blend bell --blend-part 0-1 --steps 1 --seconds 9 -o x.wav", 0, NULL);
+    scope_end();
+}
+
 static void test_quality(void **state) {
     (void) state;
     scope_begin();
@@ -407,10 +442,11 @@ int main(void) {
     tiny = path_join(root, "tiny");
     tiny_sound_write(tiny);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scene),     cmocka_unit_test(test_scene_errors), cmocka_unit_test(test_watch),
-        cmocka_unit_test(test_vocoder),   cmocka_unit_test(test_vary),         cmocka_unit_test(test_quality),
-        cmocka_unit_test(test_prompts),   cmocka_unit_test(test_card_prompts), cmocka_unit_test(test_bad_prompts),
-        cmocka_unit_test(test_languages), cmocka_unit_test(test_bad_lengths),  cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_scene),       cmocka_unit_test(test_scene_errors), cmocka_unit_test(test_watch),
+        cmocka_unit_test(test_vocoder),     cmocka_unit_test(test_vary),         cmocka_unit_test(test_quality),
+        cmocka_unit_test(test_way),         cmocka_unit_test(test_prompts),      cmocka_unit_test(test_card_prompts),
+        cmocka_unit_test(test_bad_prompts), cmocka_unit_test(test_languages),    cmocka_unit_test(test_bad_lengths),
+        cmocka_unit_test(test_bad_files),
     };
     return cmocka_run_group_tests(tests, NULL, tear_down);
 }

@@ -59,8 +59,11 @@ const option OPTION_TABLE[OPTS] = {
                       NULL},
     [OPT_BLEND] = {"blend", 0, KIND_TEXT, "PROMPT", NULL, 0, 0, NULL,
                    "a second prompt that the sound lies on the way to", NULL},
-    [OPT_BLEND_PART] = {"blend-part", 0, KIND_NUMBER, "PART", NULL, 0, 1, "0.5",
-                        "how far on that way: 0 the first prompt, 1 the second", NULL},
+    [OPT_BLEND_PART] =
+        {"blend-part", 0, KIND_TEXT, "PART[-PART]", NULL, 0, 1, "0.5",
+         "how far on that way: 0 the first prompt, 1 the second; 0-1: from the one to the other over the length of a "
+         "sound of more than 5.9 s",
+         NULL},
     [OPT_ROUGH] = {"mel", 0, KIND_PATH, "FILE", NULL, 0, 0, NULL,
                    "a rough course that the sound follows: a sound, a mel spectrogram (.npy), or a picture of one "
                    "(.png, high at the top, "

@@ -130,6 +130,15 @@ static void read_guides(const arguments *a, const model *m, sound_request *r) {
     if (r->seconds == 0 && !rough_has_no_length(rough)) r->seconds = (double) r->mel->shape[0] * 512 / m->rate;
 }
 
+/* "0.5", or "0-1" over the length. */
+static void read_blend_part(const char *words, sound_request *r) {
+    if (!words) return; /* a command without the option */
+    char *from = copy_string(words), *dash = strchr(from, '-');
+    if (dash) *dash++ = 0;
+    if (!parse_double(from, 0, 1, &r->blend_part) || (dash && !parse_double(dash, 0, 1, &r->blend_until)))
+        fail(HISS_ERROR_ARGUMENT, "--blend-part %s: give a number from 0 to 1, or two of them as FROM-TO", words);
+}
+
 sound_request request_of(const arguments *a, const model *m) {
     sound_request r = sound_request_for(m);
     r.seconds = number(a, OPT_SECONDS, 0);
@@ -146,7 +155,7 @@ sound_request request_of(const arguments *a, const model *m) {
     if (text(a, OPT_GUIDANCE)) read_guidance(text(a, OPT_GUIDANCE), &r);
     r.negative = text(a, OPT_NEGATIVE);
     r.blend = text(a, OPT_BLEND);
-    r.blend_part = number(a, OPT_BLEND_PART, 0.5);
+    read_blend_part(text(a, OPT_BLEND_PART), &r);
     r.loop = a->given[OPT_LOOP];
     r.start = number(a, OPT_START, 0);
     r.rescale = number(a, OPT_RESCALE, 0);

@@ -14,8 +14,13 @@ static const double UNKNOWN_LENGTH_SECONDS = 5;
 const char *const REQUEST_HANDLE_NAMES[REQUEST_HANDLES + 1] = {"text", "class", "mel", "reference", NULL};
 
 sound_request sound_request_default(void) {
-    return (sound_request){
-        .count = 1, .eta = -1, .class = -1, .guidance = 1, .strength = 1, .handle_guidance = {NAN, NAN, NAN, NAN}};
+    return (sound_request){.count = 1,
+                           .eta = -1,
+                           .class = -1,
+                           .guidance = 1,
+                           .strength = 1,
+                           .blend_until = NAN,
+                           .handle_guidance = {NAN, NAN, NAN, NAN}};
 }
 
 sound_request sound_request_for(const model *m) {

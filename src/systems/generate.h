@@ -36,9 +36,9 @@ typedef struct {
     int32_t class; /* -1: any */
     double guidance;
     /* Of models that follow them (latent.h): */
-    const char *prompt, *negative; /* NULL: none */
-    const char *blend;             /* a second prompt, and how far on the way to it: 0 to 1 */
-    double blend_part;
+    const char *prompt, *negative;           /* NULL: none */
+    const char *blend;                       /* a second prompt, and how far on the way to it: 0 to 1 */
+    double blend_part, blend_until;          /* until: at the end of the sound; NAN: as at its beginning */
     const tensor *mel;                       /* [F, M], rough, as the model's front end gives it; NULL: none */
     double mel_blur;                         /* patches and groups of bands it is smoothed over */
     const audio *reference;                  /* a sound whose style is taken; NULL: none */

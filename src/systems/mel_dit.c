@@ -27,11 +27,13 @@ typedef struct {
     double share; /* of its prediction in the result */
 } branch;
 
-enum { MOST_BRANCHES = REQUEST_HANDLES + 1 };
+enum { MOST_BRANCHES = REQUEST_HANDLES + 1, WAY = 32 /* steps between two prompts */ };
 typedef struct {
     branch branches[MOST_BRANCHES];
     int count;
     const tensor *coarse; /* [1, N, M / 8 + 1] of all positions, or NULL */
+    const tensor *text,
+        *way[WAY + 1]; /* of the prompt; where it changes, its rows over the sound's length, else NULL */
     float seconds;
     float inside; /* guidance that a few-step network is told; 1: none */
     const model *vocoder;
@@ -259,9 +261,28 @@ static const model *open_vocoder(const model *m, const sound_request *r) {
     return vocoder;
 }
 
+/* From one prompt to another over the length: each window hears what belongs to its middle. */
+static void lay_way(asked_for *a, const text_encoder *e, const sound_request *r, int64_t positions) {
+    if (positions <= LONGEST)
+        fail(HISS_ERROR_ARGUMENT, "a prompt can change over sounds of more than 5.9 s: make a longer one");
+    for (int k = 0; k <= WAY; k++) {
+        const double part = r->blend_part + (r->blend_until - r->blend_part) * k / WAY;
+        a->way[k] = text_rows(prompt_between(e, r->prompt, r->blend, part));
+    }
+}
+
+/* What is asked of a window whose middle is that position. */
+static asked_for asked_at(const asked_for *a, int64_t middle, int64_t whole) {
+    asked_for here = *a;
+    for (int i = 0; i < a->count && a->way[0]; i++)
+        if (a->branches[i].text == a->text) here.branches[i].text = a->way[middle * WAY / (whole - 1)];
+    return here;
+}
+
 static void *prepare(const model *m, const sound_request *r, int64_t samples) {
     asked_for *a = NEW(asked_for);
     branch nothing = {.class = -1}, all = {.class = r->class};
+    const int64_t positions = state(m, samples, r->loop).dims[0];
     if (r->prompt) prompt_check("prompt", r->prompt);
     if (r->negative) prompt_check("negative prompt", r->negative);
     if (r->blend) prompt_check("second prompt", r->blend);
@@ -270,9 +291,10 @@ static void *prepare(const model *m, const sound_request *r, int64_t samples) {
         const text_encoder *e = encoder_of(m);
         if (r->prompt) all.text = text_rows(prompt_between(e, r->prompt, r->blend, r->blend_part));
         if (r->prompt) prompt_note_language(m, e, r->prompt);
+        if (r->blend && !isnan(r->blend_until)) lay_way(a, e, r, positions);
         if (r->negative) nothing.text = text_rows(prompt_between(e, r->negative, NULL, 0));
     }
-    int64_t positions = state(m, samples, r->loop).dims[0];
+    a->text = all.text;
     a->seconds = (float) ((double) samples / m->rate);
     if (positions > LONGEST) a->seconds = (float) ((double) LONGEST * (double) m->hop / m->rate);
     if (r->mel) a->coarse = coarse_of(m, r, positions);
@@ -314,9 +336,9 @@ static const tensor *stack_coarse(const asked_for *a, const int64_t *at, int64_t
 
 static estimate denoise(const model *m, const void *asked, const tensor *x, double sigma, double to, const int64_t *at,
                         int64_t whole) {
-    const asked_for *a = asked;
-    int64_t n = x->shape[1], P = x->shape[2], B = a->count;
-    (void) whole;
+    int64_t n = x->shape[1], P = x->shape[2];
+    const asked_for here = asked_at(asked, at[n / 2], whole), *a = &here;
+    int64_t B = a->count;
     float level = (float) (1 / (1 + sigma)), t[MOST_BRANCHES], seconds[MOST_BRANCHES], jump[MOST_BRANCHES],
           inside[MOST_BRANCHES];
     int32_t classes[MOST_BRANCHES];
