@@ -402,6 +402,50 @@ static void test_strength(void **state) {
     scope_end();
 }
 
+/* --- handed on while it is decoded --- */
+
+typedef struct {
+    float *to;
+    int64_t frames;
+    int pieces;
+} streamed;
+
+static void collect_stream(void *context, const float *samples, int64_t frames) {
+    streamed *s = context;
+    memcpy(s->to + s->frames * CHANNELS, samples, (size_t) (frames * CHANNELS) * sizeof(float));
+    s->frames += frames;
+    s->pieces++;
+}
+
+/* The same sound, in pieces, where the limiter has nothing to do; and no more than its ceiling where it has. */
+static void test_stream(void **state) {
+    (void) state;
+    scope_begin();
+    precision_set(PRECISION_F32);
+    const model *m = model_open(path_join(root, "conditioned"));
+    sound_request r = quick(m);
+    r.seconds = 0.5;
+    assert_false(has_pieces(m, &r));
+    r.stream = true;
+    assert_true(has_pieces(m, &r));
+    const made whole = make(m, &r);
+    streamed s = {NEW_ARRAY(float, whole.frames *CHANNELS), 0, 0};
+    generate_pieces(m, &r, 0, collect_stream, &s);
+    assert_int_equal(s.frames, whole.frames);
+    assert_true(s.pieces > 2);
+    float peak = 0, most = 0;
+    for (int64_t i = 0; i < whole.frames * CHANNELS; i++) {
+        peak = fmaxf(peak, fabsf(whole.samples[i]));
+        most = fmaxf(most, fabsf(s.to[i]));
+    }
+    assert_true(most <= 0.951f);
+    assert_true(peak < 0.9f); /* drawn weights; so the limiter rests */
+    assert_true(distance(s.to, whole.samples, whole.frames * CHANNELS) < 1e-6);
+    r.loop = true;
+    assert_false(has_pieces(m, &r));
+    scope_end();
+}
+
 /* --- loops --- */
 
 static tensor *rolled(const tensor *x, int64_t by) {
@@ -549,20 +593,11 @@ static int set_up(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_conditions),
-        cmocka_unit_test(test_refused_requests),
-        cmocka_unit_test(test_layouts),
-        cmocka_unit_test(test_broken),
-        cmocka_unit_test(test_not_numbers),
-        cmocka_unit_test(test_text_encoder),
-        cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_strength),
-        cmocka_unit_test(test_loop),
-        cmocka_unit_test(test_fit_turn),
-        cmocka_unit_test(test_long),
-        cmocka_unit_test(test_codec),
-        cmocka_unit_test(test_wrong_latents),
+        cmocka_unit_test(test_defaults),     cmocka_unit_test(test_conditions), cmocka_unit_test(test_refused_requests),
+        cmocka_unit_test(test_layouts),      cmocka_unit_test(test_broken),     cmocka_unit_test(test_not_numbers),
+        cmocka_unit_test(test_text_encoder), cmocka_unit_test(test_parts),      cmocka_unit_test(test_strength),
+        cmocka_unit_test(test_stream),       cmocka_unit_test(test_loop),       cmocka_unit_test(test_fit_turn),
+        cmocka_unit_test(test_long),         cmocka_unit_test(test_codec),      cmocka_unit_test(test_wrong_latents),
     };
     return cmocka_run_group_tests(tests, set_up, clean_up);
 }

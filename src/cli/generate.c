@@ -90,9 +90,13 @@ static const char *file_stem(const char *prompt) {
     return *stem ? stem : "sound";
 }
 
+/* Standard output. */
+static bool is_standard(const char *out) { return !strcmp(out, "-"); }
+
 /* One of several has its seed in its name. */
 static const char *path_of(const writing *w, int64_t i) {
     const char *out = text(w->a, OPT_OUT);
+    if (is_standard(out)) return out;
     if (w->request->count == 1) return result_path(out, w->stem, 0, 1, ".wav");
     const char *tag = format("seed-%03llu", (unsigned long long) w->request->seed + (unsigned long long) i);
     if (means_folder(out)) return path_join(out, format("%s-%s.wav", w->stem, tag));
@@ -113,6 +117,10 @@ static void draw_steps(writing *w, const char *path, const audio *sound) {
 static void take(void *context, int64_t i, const audio *sound) {
     writing *w = context;
     const char *path = path_of(w, i);
+    if (is_standard(path)) {
+        audio_write(path, sound, audio_encoding_named(text(w->a, OPT_BITS)));
+        return;
+    }
     write_sound(w->a, sound, path, w->request->seed + (uint64_t) i, w->list);
     if (w->steps) draw_steps(w, path, sound);
 }
@@ -131,7 +139,9 @@ static strip *watch_steps(sound_request *r) {
 
 /* A long sound goes into its file as it comes, where the file and what else is wanted of it allow that. */
 static bool goes_in_pieces(const writing *w, const model *m) {
-    return has_pieces(m, w->request) && !flag(w->a, OPT_PICTURE) && !strcmp(path_extension(path_of(w, 0)), ".wav");
+    const char *path = path_of(w, 0);
+    return has_pieces(m, w->request) && !flag(w->a, OPT_PICTURE) &&
+           (is_standard(path) || !strcmp(path_extension(path), ".wav"));
 }
 
 static void put(void *stream, const float *samples, int64_t n) { audio_stream_put(stream, samples, n); }
@@ -141,10 +151,12 @@ static void write_pieces(const writing *w, const model *m, int64_t i) {
     const int64_t frames = request_samples(m, r);
     const char *path = path_of(w, i);
     scope_begin();
-    audio_stream *to = audio_stream_open(path, frames, 1, m->rate, audio_encoding_named(text(w->a, OPT_BITS)));
+    audio_stream *to =
+        audio_stream_open(path, frames, m->channels, m->rate, audio_encoding_named(text(w->a, OPT_BITS)));
     generate_pieces(m, r, i, put, to);
     audio_stream_close(to);
     scope_end();
+    if (is_standard(path)) return;
     say_sound(w->a, path, r->seed + (uint64_t) i, frames, m->rate, w->list);
 }
 
@@ -183,8 +195,16 @@ static const char *with_tempo(const arguments *a, const char *prompt) {
     return format("%s at %g BPM", prompt, number(a, OPT_BPM, 0));
 }
 
+/* Sound on standard output stands there alone. */
+static void check_standard(const arguments *a) {
+    if (integer(a, OPT_COUNT, 1) != 1 || flag(a, OPT_PICTURE) || flag(a, OPT_STEPS_PICTURE) || flag(a, OPT_JSON))
+        fail(HISS_ERROR_ARGUMENT, "--out -: one sound and nothing else goes to standard output: leave out --count, "
+                                  "pictures and --json");
+}
+
 static void run(const arguments *a) {
-    check_result_path(text(a, OPT_OUT), SOUND_EXTENSIONS);
+    if (is_standard(text(a, OPT_OUT))) check_standard(a);
+    else check_result_path(text(a, OPT_OUT), SOUND_EXTENSIONS);
     model *m = model_open(model_path(a));
     if (text(a, OPT_LORA)) model_adapt(m, text(a, OPT_LORA));
     sound_request r = request_of(a, m);

@@ -85,6 +85,8 @@ const option OPTION_TABLE[OPTS] = {
     [OPT_CONTINUE] = {"continue", 0, KIND_PATH, "SOUND", NULL, 0, 0, NULL,
                       "a sound that goes on, up to --seconds in all", NULL},
     [OPT_LOOP] = {"loop", 0, KIND_FLAG, NULL, NULL, 0, 0, NULL, "make the end lead into the beginning", NULL},
+    [OPT_STREAM] = {"stream", 0, KIND_FLAG, NULL, NULL, 0, 0, NULL,
+                    "write a WAV file while the sound is still being decoded; -o - always does", NULL},
     [OPT_START] = {"start", 0, KIND_NUMBER, "SECONDS", "s", 0, 36000, "0",
                    "how far into a longer piece the sound is to begin, where the model is told it", NULL},
     [OPT_SET] = {"set", 0, KIND_TEXT, "NAME=NUMBER[,...]", NULL, 0, 0, NULL,

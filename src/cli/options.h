@@ -37,6 +37,7 @@ typedef enum {
     OPT_INPAINT,
     OPT_CONTINUE,
     OPT_LOOP,
+    OPT_STREAM,
     OPT_START,
     OPT_SET,
     OPT_TEXT_ENCODER,

@@ -157,6 +157,7 @@ sound_request request_of(const arguments *a, const model *m) {
     r.blend = text(a, OPT_BLEND);
     read_blend_part(text(a, OPT_BLEND_PART), &r);
     r.loop = a->given[OPT_LOOP];
+    r.stream = flag(a, OPT_STREAM) || (text(a, OPT_OUT) && !strcmp(text(a, OPT_OUT), "-"));
     r.start = number(a, OPT_START, 0);
     r.rescale = number(a, OPT_RESCALE, 0);
     r.set = text(a, OPT_SET);

@@ -11,7 +11,7 @@ sound_request request_of(const arguments *a, const model *m);
 #define SAMPLING_OPTIONS                                                                                               \
     OPT_SEED, OPT_SEED_LIKE, OPT_STEPS, OPT_SAMPLER, OPT_SCHEDULE, OPT_BETAS, OPT_ETA, OPT_CLASS, OPT_GUIDANCE
 #define GUIDE_OPTIONS                                                                                                  \
-    OPT_RESCALE, OPT_NEGATIVE, OPT_START, OPT_SET, OPT_TEXT_ENCODER, OPT_BLEND, OPT_BLEND_PART, OPT_ROUGH,             \
+    OPT_RESCALE, OPT_NEGATIVE, OPT_STREAM, OPT_START, OPT_SET, OPT_TEXT_ENCODER, OPT_BLEND, OPT_BLEND_PART, OPT_ROUGH, \
         OPT_ROUGH_BLUR, OPT_REFERENCE, OPT_INIT, OPT_STRENGTH, OPT_VARY, OPT_AMOUNT, OPT_INPAINT, OPT_CONTINUE,        \
         OPT_LOOP, OPT_BPM, OPT_BARS, OPT_VOCODER
 #define COMMON_OPTIONS OPT_DEVICE, OPT_THREADS, OPT_JSON, OPT_QUIET, OPT_HELP

@@ -149,9 +149,10 @@ static void trace_block(const kernel *k, const diffwave_gradients *g, const trac
     gate_slope(wide, taps, n, C, to->y + t * C, to->dwide + t * 2 * C);
 }
 
-/* A convolution of one sound's rows that keeps their number; the gradient of its input if dx, and of its weights. */
-static void convolution_backward(affine a, int64_t T, int dilation, const float *x, const float *dy, float *dx,
-                                 bool add) {
+/* A convolution of one sound's rows that keeps their number; the gradient of its input if dx, and of its weights. sums: of
+ * dy's columns, the bias's gradient. */
+static void convolution_backward(affine a, int64_t T, int dilation, const float *x, const float *dy, const float *sums,
+                                 float *dx, bool add) {
     bool more;
     const int64_t kernel = a.weight->rank > 2 ? a.weight->shape[2] : 1;
     const conv1d_problem c = {.batch = 1,
@@ -167,7 +168,8 @@ static void convolution_backward(affine a, int64_t T, int dilation, const float 
                               .out = F32};
     if (dx) conv1d_backward_data(&c, dy, a.weight, dx, add);
     float *dw = gradient_sink(a.weight, &more), *db = gradient_sink(a.bias, &more);
-    if (dw) conv1d_backward_weights(&c, x, dy, dw, db);
+    if (dw) conv1d_backward_weights(&c, x, dy, dw, NULL);
+    for (int64_t i = 0; db && i < c.out_c; i++) db[i] += sums[i];
 }
 
 CLONES static void add_slopes(float *restrict x, const float *restrict dx, const float *restrict next, int64_t n) {
@@ -190,9 +192,13 @@ void diffwave_fused_backward(const diffwave_layer *l, int64_t T, const diffwave_
         const int64_t t = T * i / blocks, next = T * (i + 1) / blocks;
         trace_block(&k, g, &to, t, next - t, scratch + (size_t) omp_get_thread_num() * scratch_size(&k));
     }
-    convolution_backward(l->output, T, 1, to.y, to.result, NULL, false);
-    if (r->mel) convolution_backward(l->mel, T, 1, r->mel, to.dwide, g->mel, true);
-    convolution_backward(l->dilated, T, l->dilation, to.operand, to.dwide, g->x || g->d ? dx : NULL, false);
+    float *sums = NEW_ARRAY(float, 4 * C);
+    sum_rows_into(sums, to.result, T, 2 * C);
+    sum_rows_into(sums + 2 * C, to.dwide, T, 2 * C);
+    convolution_backward(l->output, T, 1, to.y, to.result, sums, NULL, false);
+    if (r->mel) convolution_backward(l->mel, T, 1, r->mel, to.dwide, sums + 2 * C, g->mel, true);
+    convolution_backward(l->dilated, T, l->dilation, to.operand, to.dwide, sums + 2 * C, g->x || g->d ? dx : NULL,
+                         false);
     if (g->x) add_slopes(g->x, dx, g->next, T * C);
     if (g->d) sum_rows_into(g->d, dx, T, C);
     scope_end();

@@ -81,12 +81,16 @@ static audio *sound_of(const tensor *x, int64_t samples, int rate) {
     return a;
 }
 
-bool has_pieces(const model *m, const sound_request *r) { return latent_has_pieces(m, r); }
+bool has_pieces(const model *m, const sound_request *r) {
+    return latent_has_pieces(m, r) || (r->stream && latent_streams(m, r));
+}
 
 void generate_pieces(const model *m, const sound_request *r, int64_t i, take_samples *take, void *context) {
     request_check(m, r);
     scope_begin();
-    latent_pieces(m, r, m->latent->prepare(m, r, request_samples(m, r)), i, take, context);
+    const void *asked = m->latent->prepare(m, r, request_samples(m, r));
+    if (latent_has_pieces(m, r)) latent_pieces(m, r, asked, i, take, context);
+    else latent_stream(m, r, asked, i, take, context);
     scope_end();
 }
 
@@ -97,13 +101,14 @@ typedef struct {
 
 static void join(void *context, const float *samples, int64_t n) {
     joined *j = context;
-    memcpy(j->sound->samples + j->done, samples, (size_t) n * sizeof(float));
+    const int64_t C = j->sound->channels;
+    memcpy(j->sound->samples + j->done * C, samples, (size_t) (n * C) * sizeof(float));
     j->done += n;
 }
 
 /* A long sound of pieces, whole. */
 static const audio *joined_pieces(const model *m, const sound_request *r, const void *asked, int64_t i) {
-    joined j = {audio_new(request_samples(m, r), 1, m->rate), 0};
+    joined j = {audio_new(request_samples(m, r), m->channels, m->rate), 0};
     latent_pieces(m, r, asked, i, join, &j);
     require(j.done == j.sound->frames);
     return j.sound;

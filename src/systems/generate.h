@@ -51,6 +51,7 @@ typedef struct {
     double start;                            /* seconds of what came before it, as the model is told */
     double rescale;           /* share of a scaling of the guided back to the deviation of the unguided */
     const char *set;          /* "name=value,...": other conditions of the model's; NULL: none */
+    bool stream;              /* handed on while it is decoded, where that can be */
     const char *text_encoder; /* the folder of its text encoder; NULL: where it is published to be */
     const char *vocoder;      /* what sings in place of the shipped one; NULL: that */
     /* Told what the network is about to see, as sound, at most `most_watched` times a sound, evenly over its steps; NULL: not told.

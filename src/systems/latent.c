@@ -8,6 +8,7 @@
 #include "diffusion/schedule.h"
 #include "signal/edit.h"
 #include "signal/fit.h"
+#include "systems/guard.h"
 #include "systems/sample.h"
 
 typedef struct {
@@ -256,13 +257,12 @@ static void set_first_state(tensor *x, double sigma, const tensor *clean) {
     for (int64_t k = 0, n = count(x); k < n; k++) f32(x)[k] = (clean ? f32(clean)[k] : 0) + (float) sigma * f32(x)[k];
 }
 
-audio *latent_sound(const model *m, const sound_request *r, const void *asked, int64_t i) {
+/* The clean state that the walk ends on; init: at the model's rate, or NULL. */
+static tensor *walk_state(const model *m, const sound_request *r, const void *asked, int64_t i, const audio *init) {
     const struct latent_row *row = m->latent;
     int64_t samples = request_samples(m, r);
     shape s = row->state(m, samples, r->loop);
     levels l = latent_levels(m, r);
-    float gain = 1;
-    const audio *init = r->init ? prepare_init(m, r->init, &gain) : NULL;
     walk_context w = {.m = m,
                       .row = row,
                       .asked = asked,
@@ -294,9 +294,30 @@ audio *latent_sound(const model *m, const sound_request *r, const void *asked, i
                     .asked = &w};
     sampler_run(w.kind, &run, x);
     check_finite(m, x);
-    audio *a = row->decode(m, asked, x, samples, r->seed + (uint64_t) i, r->loop);
+    return x;
+}
+
+audio *latent_sound(const model *m, const sound_request *r, const void *asked, int64_t i) {
+    float gain = 1;
+    const audio *init = r->init ? prepare_init(m, r->init, &gain) : NULL;
+    const tensor *x = walk_state(m, r, asked, i, init);
+    audio *a = m->latent->decode(m, asked, x, request_samples(m, r), r->seed + (uint64_t) i, r->loop);
     if (init && r->remakes) put_kept_back(m, r, init, a);
     for (int64_t k = 0; k < a->frames * a->channels; k++) a->samples[k] *= gain;
     if (!init) hold_peak(m, a);
     return a;
+}
+
+bool latent_streams(const model *m, const sound_request *r) {
+    return m->latent && m->latent->decode_pieces && !r->init && !r->loop && !r->watch;
+}
+
+void latent_stream(const model *m, const sound_request *r, const void *asked, int64_t i, take_samples *take,
+                   void *context) {
+    scope_begin();
+    const tensor *x = walk_state(m, r, asked, i, NULL);
+    guard *g = guard_begin(m->channels, m->rate, m->latent->peak ? m->latent->peak : FULL_PEAK, take, context);
+    m->latent->decode_pieces(m, asked, x, request_samples(m, r), guard_put, g);
+    guard_end(g);
+    scope_end();
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/progress.h"
-#include "signal/limiter.h"
+#include "systems/guard.h"
 #include "systems/sample.h"
 
 enum { MOST_LEVELS = 256, ROOM = 4 /* windows of rows a level may hold */ };
@@ -134,34 +134,6 @@ static void run_window(pieces *p, int64_t level) {
         fail(HISS_ERROR_INTERRUPTED, "stopped after %lld of %lld windows", (long long) p->done, (long long) p->all);
 }
 
-/* --- peaks --- */
-
-/* Late by its delay: as many samples are left out at the beginning. */
-typedef struct {
-    limiter *at_peaks;
-    int64_t skip;
-    take_samples *take;
-    void *context;
-} guard;
-
-static void pass(void *context, const float *samples, int64_t n) {
-    guard *g = context;
-    scope_begin();
-    float *held = NEW_ARRAY(float, n);
-    memcpy(held, samples, (size_t) n * sizeof(float));
-    limiter_run(g->at_peaks, held, n);
-    const int64_t skip = g->skip < n ? g->skip : n;
-    g->skip -= skip;
-    if (n > skip) g->take(g->context, held + skip, n - skip);
-    scope_end();
-}
-
-static void pass_rest(guard *g) {
-    const int64_t delay = limiter_delay(g->at_peaks);
-    if (!delay) return;
-    pass(g, NEW_ARRAY(float, delay), delay);
-}
-
 /* --- one sound --- */
 
 static pieces pieces_of(const model *m, const sound_request *r, const void *asked, int64_t i) {
@@ -195,9 +167,8 @@ void latent_pieces(const model *m, const sound_request *r, const void *asked, in
                    void *context) {
     scope_begin();
     pieces p = pieces_of(m, r, asked, i);
-    guard g = {limiter_begin(1, m->rate, CEILING), 0, take, context};
-    g.skip = limiter_delay(g.at_peaks);
-    void *voice = p.row->voice_begin(m, asked, request_samples(m, r), r->seed + (uint64_t) i, pass, &g);
+    guard *g = guard_begin(m->channels, m->rate, CEILING, take, context);
+    void *voice = p.row->voice_begin(m, asked, request_samples(m, r), r->seed + (uint64_t) i, guard_put, g);
     stage *last = &p.stages[p.levels.steps];
     while (last->ready < p.N) {
         run_window(&p, p.levels.steps - 1);
@@ -209,6 +180,6 @@ void latent_pieces(const model *m, const sound_request *r, const void *asked, in
         forget(&p, last, last->ready);
     }
     p.row->voice_end(voice);
-    pass_rest(&g);
+    guard_end(g);
     scope_end();
 }

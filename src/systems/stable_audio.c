@@ -346,8 +346,33 @@ static audio *decode(const model *m, const void *asked, const tensor *x, int64_t
     return result;
 }
 
-static const struct latent_row LATENT = {
-    .prepare = prepare, .state = state, .denoise = denoise, .encode = encode, .decode = decode, .keep = keep};
+typedef struct {
+    take_samples *take;
+    void *context;
+} passing;
+
+static void pass_on(void *context, int64_t first, const tensor *samples) {
+    const passing *p = context;
+    (void) first;
+    p->take(p->context, f32(samples), samples->shape[1]);
+}
+
+static void decode_pieces(const model *m, const void *asked, const tensor *x, int64_t samples, take_samples *take,
+                          void *context) {
+    const stable_audio *net = m->network;
+    (void) asked;
+    passing p = {take, context};
+    const tensor *z = net->latent_scale == 1 ? x : scale(x, (float) net->latent_scale, F32);
+    oobleck_decode_tiles(net->autoencoder, z, samples, pass_on, &p);
+}
+
+static const struct latent_row LATENT = {.prepare = prepare,
+                                         .state = state,
+                                         .denoise = denoise,
+                                         .encode = encode,
+                                         .decode = decode,
+                                         .decode_pieces = decode_pieces,
+                                         .keep = keep};
 
 /* --- the row --- */
 

@@ -12,7 +12,7 @@
 #include "tensor/cpu/tile.h"
 
 /* Bytes of x that one core works on at a time, of its second-level cache; and rows a sum over rows takes at a time. */
-enum { BLOCK_BYTES = 1 << 18, BLOCK_ROWS_LEAST = 2 * TILE_ROWS, GRADIENT_ROWS = 512 };
+enum { BLOCK_BYTES = 1 << 18, BLOCK_ROWS_LEAST = 2 * TILE_ROWS, GRADIENT_ROWS = 128 };
 /* Products smaller than this are not worth waking threads for. */
 enum { PARALLEL_PRODUCT = 1 << 18 };
 
