@@ -47,6 +47,9 @@ typedef struct {
 const char *hiss_version(void);
 /* Processor cores to use from now on by all of hiss; 0: all. The samples do not depend on it. */
 void hiss_threads(int count);
+/* Where networks run from now on: "cpu" (at first), "cuda", "cuda:N", or "auto", a GPU if there is one; one GPU for the
+ * process, used by one thread at a time. False if a named one cannot be had, or another is open. */
+bool hiss_device(const char *name, hiss_error *error);
 
 /* --- sounds --- */
 

@@ -83,8 +83,17 @@ static void test_errors(void **state) {
     hiss_mel_free(NULL);
 }
 
+static void test_device(void **state) {
+    (void) state;
+    hiss_error error = {0};
+    assert_true(hiss_device("cpu", &error));
+    assert_false(hiss_device("tpu", &error));
+    assert_int_equal(error.code, HISS_ERROR_ARGUMENT);
+    assert_non_null(strstr(error.message, "tpu"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_generate), cmocka_unit_test(test_vocode),
-                                       cmocka_unit_test(test_errors)};
+                                       cmocka_unit_test(test_errors), cmocka_unit_test(test_device)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include "base/progress.h"
 #include "base/scope.h"
 #include "systems/generate.h"
+#include "tensor/device.h"
 #include "train/loop.h"
 
 #ifndef HISS_VERSION
@@ -47,6 +48,16 @@ static void run_and_keep(void *argument) {
     scope_begin();
 }
 
+static bool on_device; /* hiss_device */
+
+/* try_run where networks run. */
+static bool run_there(void (*body)(void *), void *argument, hiss_error *error) {
+    hiss_error unheard;
+    bool was = device_switch(on_device), fine = try_run(body, argument, error ? error : &unheard);
+    device_switch(was);
+    return fine;
+}
+
 /* Runs body in a scope with a life of its own, which *home becomes; NULL and *error if it failed. */
 static bool run_in_new_scope(void (*body)(void *), void *argument, scope **home, hiss_error *error) {
     hiss_error unheard;
@@ -55,7 +66,7 @@ static bool run_in_new_scope(void (*body)(void *), void *argument, scope **home,
     *home = NULL;
     if (!try_run(make_scope, home, error)) return false;
     scope *before = scope_switch(*home);
-    bool fine = try_run(run_and_keep, &(inner){body, argument}, error);
+    bool fine = run_there(run_and_keep, &(inner){body, argument}, error);
     scope_switch(before);
     if (!fine) scope_destroy(*home);
     return fine;
@@ -292,10 +303,19 @@ static void train_body(void *argument) { train_run(&((training *) argument)->opt
 
 bool hiss_train(const char *recipe, const char *data, const char *out, bool resume, hiss_progress tell, void *context,
                 hiss_error *error) {
-    hiss_error unheard;
     training t = {{.recipe = recipe, .data = data, .out = out, .resume = resume, .watch = watch}, tell, context};
     t.options.context = &t;
-    return try_run(train_body, &t, error ? error : &unheard);
+    return run_there(train_body, &t, error);
+}
+
+static void device_body(void *name) {
+    device_open(name);
+    on_device = strcmp(name, "cpu") != 0;
+}
+
+bool hiss_device(const char *name, hiss_error *error) {
+    hiss_error unheard;
+    return try_run(device_body, (void *) (name ? name : "auto"), error ? error : &unheard);
 }
 
 const char *hiss_version(void) { return HISS_VERSION; }

@@ -11,6 +11,7 @@
 #include "tensor/ops.h"
 
 static const device *opened;
+static int opened_index;
 static _Thread_local bool working; /* this thread works there */
 
 /* --- opening --- */
@@ -40,15 +41,19 @@ static const device *open_cuda(int index, char why[256]) {
 void device_open(const char *name) {
     char why[256] = "";
     bool any = !strcmp(name, "auto");
-    if (opened || !strcmp(name, "cpu")) return;
     int index = 0;
+    if (!strcmp(name, "cpu")) return;
     if (!any && strcmp(name, "cuda")) {
         char *end;
         index = strncmp(name, "cuda:", 5) ? -1 : (int) strtol(name + 5, &end, 10);
         if (index < 0 || index > 255 || *end || end == name + 5)
             fail(HISS_ERROR_ARGUMENT, "device '%s': give cpu, auto, cuda or cuda:N", name);
     }
+    if (opened && (any || opened_index == index)) return;
+    if (opened)
+        fail(HISS_ERROR_ARGUMENT, "device %s: cuda:%d is open already; one process uses one", name, opened_index);
     opened = open_cuda(index, why);
+    opened_index = index;
     if (!opened && !any) fail(HISS_ERROR_ARGUMENT, "device %s: %s", name, why);
 }
 

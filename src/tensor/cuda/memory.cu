@@ -37,7 +37,7 @@ static size_t up_to(size_t n, size_t unit) { return (n + unit - 1) / unit * unit
 /* CUDA keeps the chosen GPU for each thread of the host; every operation takes memory before it does anything else. */
 static void choose_device(void) {
     static thread_local bool chosen;
-    if (!chosen) cuda_check(cudaSetDevice(hiss_device), "choosing the GPU");
+    if (!chosen) cuda_check(cudaSetDevice(chosen_device), "choosing the GPU");
     chosen = true;
 }
 

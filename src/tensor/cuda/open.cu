@@ -9,7 +9,7 @@
 #define EXPORTED extern "C" __attribute__((visibility("default")))
 
 cudaStream_t hiss_stream;
-int hiss_device;
+int chosen_device;
 int hiss_multiprocessors;
 int hiss_shared_bytes;
 
@@ -136,7 +136,7 @@ EXPORTED const device *hiss_cuda_open(int index, void (*fail)(int, const char *)
         return NULL;
     }
     fail_with = fail;
-    hiss_device = index;
+    chosen_device = index;
     if (!prepare(index, &p, why) || !runs_here(why)) return NULL;
     hiss_multiprocessors = p.multiProcessorCount;
     hiss_shared_bytes = (int) p.sharedMemPerBlockOptin;
