@@ -6,7 +6,7 @@
 
 #include <cuda_bf16.h>
 
-extern int chosen_device;          /* its number */
+extern int chosen_device;        /* its number */
 extern int hiss_multiprocessors; /* of the open device */
 extern int hiss_shared_bytes;    /* of shared memory that a block may ask for */
 
