@@ -91,10 +91,11 @@ static void take(void *context, int64_t i, const audio *sound) {
     memcpy(to[i].samples, sound->samples, (size_t) (sound->frames * sound->channels) * sizeof(float));
 }
 
-/* Freed by the process' end. */
+/* Freed with the current scope. */
 static made make(const model *m, const sound_request *r) {
     made one;
     generate_sounds(m, r, take, &one);
+    defer(free, one.samples);
     return one;
 }
 
