@@ -173,6 +173,7 @@ static void test_conditions(void **state) {
     other.seed = 2;
     made two[2];
     generate_sounds(m, &other, take, two);
+    for (int k = 0; k < 2; k++) defer(free, two[k].samples);
     assert_true(between(two[1], first) == 0);
     scope_end();
 }
