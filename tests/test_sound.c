@@ -421,9 +421,9 @@ static const char FEW_STEPS[] =
     " \"distil\": {\"guidance\": [1, 3]}, \"sampling\": {\"sampler\": \"euler\", \"steps\": 2, \"guidance\": 2},"
     " \"data\": {\"sample_rate\": 44100, \"frames\": 64, \"cache_mib\": 64},"
     " \"canvas\": {\"frames\": [32, 64]},"
-    " \"training\": {\"batch\": 3, \"steps\": 120, \"precision\": \"f32\", \"seed\": 5},"
-    " \"optimizer\": {\"kind\": \"adamw\", \"learning_rate\": 0.003, \"max_gradient\": 1},"
-    " \"average\": {\"decay\": 0.95},"
+    " \"training\": {\"batch\": 4, \"steps\": 240, \"precision\": \"f32\", \"seed\": 5},"
+    " \"optimizer\": {\"kind\": \"adamw\", \"learning_rate\": 0.001, \"max_gradient\": 1},"
+    " \"average\": {\"decay\": 0.98},"
     " \"every\": {\"log\": 50, \"held_out\": 100, \"sounds\": 0, \"checkpoint\": 1000}}";
 
 static void distil(const char *out, int64_t steps, bool resume) {
@@ -512,7 +512,9 @@ static void test_few_steps(void **state) {
                other = distance_between(end_of(teacher, steps), end);
         print_message("%d steps: the student ends %.4f from the teacher's end, the teacher's own %.4f\n", (int) steps,
                       own, other);
-        assert_true(own < other); /* by 0.79 here; the last bits of so short a training differ between compilers */
+        assert_true(
+            own <
+            other); /* 0.74 to 0.95 of it in two builds: so short a training turns out differently by its last bits */
     }
     scope_end();
 }
