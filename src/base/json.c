@@ -133,6 +133,18 @@ double *config_numbers(config c, const char *key, size_t most, size_t *count) {
     return numbers;
 }
 
+int config_integers(config c, const char *key, int64_t *to, size_t most, int64_t high) {
+    size_t n;
+    const double *values = config_numbers(c, key, most, &n);
+    for (size_t i = 0; i < n; i++) {
+        if (!(values[i] >= 1 && values[i] <= (double) high && values[i] == floor(values[i])))
+            fail(HISS_ERROR_FORMAT, "%s: %s: %g is not a whole number of 1 to %lld", c.where, key, values[i],
+                 (long long) high);
+        to[i] = (int64_t) values[i];
+    }
+    return (int) n;
+}
+
 void config_only(config c, const char *const *known) {
     if (!json_is_object(c.value)) fail(HISS_ERROR_FORMAT, "%s: should be an object", config_place(c));
     size_t n = 0;

@@ -30,6 +30,8 @@ int64_t config_need_int(config c, const char *key, int64_t low, int64_t high);
 const char *config_need_string(config c, const char *key);
 /* Numbers of an array under key, at most `most` of them; *count is 0 where the key is absent. In the current scope. */
 double *config_numbers(config c, const char *key, size_t most, size_t *count);
+/* The same, whole numbers of 1 to high into `to`; returns how many. */
+int config_integers(config c, const char *key, int64_t *to, size_t most, int64_t high);
 /* Fails on a key not in the NULL-terminated list, with the nearest known ones: a mistyped setting is never ignored. */
 void config_only(config c, const char *const *known);
 

@@ -34,24 +34,12 @@ struct generator {
 
 /* --- configuration --- */
 
-static int read_list(config c, const char *key, int64_t to[GENERATOR_MOST], int64_t high) {
-    size_t n;
-    const double *values = config_numbers(c, key, GENERATOR_MOST, &n);
-    for (size_t i = 0; i < n; i++) {
-        if (!(values[i] >= 1 && values[i] <= (double) high && values[i] == floor(values[i])))
-            fail(HISS_ERROR_FORMAT, "%s: %s: %g is not a whole number of 1 to %lld", c.where, key, values[i],
-                 (long long) high);
-        to[i] = (int64_t) values[i];
-    }
-    return (int) n;
-}
-
 static void set_list(int64_t *to, const int64_t *from, int n) { memcpy(to, from, (size_t) n * sizeof *to); }
 
 static void read_stages(generator_config *r, config c) {
     static const int64_t RATES[] = {4, 4, 4, 4}, WIDTHS[] = {8, 8, 8, 8};
-    r->stages = read_list(c, "upsample_rates", r->rates, 64);
-    const int widths = read_list(c, "upsample_kernel_sizes", r->widths, 256);
+    r->stages = config_integers(c, "upsample_rates", r->rates, GENERATOR_MOST, 64);
+    const int widths = config_integers(c, "upsample_kernel_sizes", r->widths, GENERATOR_MOST, 256);
     if (!r->stages && !widths) {
         r->stages = 4;
         set_list(r->rates, RATES, 4);
@@ -71,7 +59,7 @@ static void read_stages(generator_config *r, config c) {
 
 static void read_blocks(generator_config *r, config c) {
     static const int64_t KERNELS[] = {3, 7, 11}, DILATIONS[] = {1, 3, 5};
-    r->kernels = read_list(c, "resblock_kernel_sizes", r->block_kernels, 63);
+    r->kernels = config_integers(c, "resblock_kernel_sizes", r->block_kernels, GENERATOR_MOST, 63);
     if (!r->kernels) set_list(r->block_kernels, KERNELS, r->kernels = 3);
     for (int i = 0; i < r->kernels; i++)
         if (r->block_kernels[i] % 2 == 0) fail(HISS_ERROR_FORMAT, "%s: resblock_kernel_sizes must be odd", c.where);
@@ -85,8 +73,8 @@ static void read_blocks(generator_config *r, config c) {
     for (int i = 0; i < r->kernels; i++) {
         json_t *wrapped = json_make_object(); /* lists in a list: each under a key of its own */
         json_object_set(wrapped, "resblock_dilation_sizes", config_at(all, (size_t) i).value);
-        const int n =
-            read_list((config){wrapped, c.where, c.text}, "resblock_dilation_sizes", r->block_dilations[i], 64);
+        const int n = config_integers((config){wrapped, c.where, c.text}, "resblock_dilation_sizes",
+                                      r->block_dilations[i], GENERATOR_MOST, 64);
         if (!n || (i && n != r->dilations))
             fail(HISS_ERROR_FORMAT, "%s: resblock_dilation_sizes: lists of one length are needed", c.where);
         r->dilations = n;

@@ -46,23 +46,11 @@ struct oobleck {
 
 /* --- configuration --- */
 
-static int read_list(config c, const char *key, int64_t to[OOBLECK_MOST_STAGES], int64_t high) {
-    size_t n;
-    const double *values = config_numbers(c, key, OOBLECK_MOST_STAGES, &n);
-    for (size_t i = 0; i < n; i++) {
-        if (!(values[i] >= 1 && values[i] <= (double) high && values[i] == floor(values[i])))
-            fail(HISS_ERROR_FORMAT, "%s: %s: %g is not a whole number of 1 to %lld", c.where, key, values[i],
-                 (long long) high);
-        to[i] = (int64_t) values[i];
-    }
-    return (int) n;
-}
-
 /* Lists as they are published: from the rate of the sound down. */
 static void read_lists(oobleck_half *h, config c, const char *widths, const char *strides) {
     static const int64_t WIDTHS[] = {1, 2, 4, 8}, STRIDES[] = {2, 4, 8, 8};
-    const int n = read_list(c, widths, h->widths, 1024);
-    h->stages = read_list(c, strides, h->strides, 64);
+    const int n = config_integers(c, widths, h->widths, OOBLECK_MOST_STAGES, 1024);
+    h->stages = config_integers(c, strides, h->strides, OOBLECK_MOST_STAGES, 64);
     if (!n && !h->stages) {
         h->stages = 4;
         memcpy(h->widths, WIDTHS, sizeof WIDTHS);
