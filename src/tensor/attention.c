@@ -19,30 +19,22 @@
 
 enum { BLOCK = 64, MOST_DIMS = 512 };
 
-typedef struct {
-    int64_t B, T, S, H, G, D, wide; /* wide: D up to a whole number of vectors */
-    const void *q, *k, *v;
-    dtype q_type, k_type, v_type;
-    const float *bias;   /* [bias_batch, bias_heads, T, S] or NULL */
-    const uint8_t *mask; /* [B, S] or NULL */
-    int64_t bias_batch, bias_heads;
-    float scale;
-    bool causal;
-    float *sums; /* [B, H, T]: log of each row's sum, for the way back; or NULL */
-} problem;
+typedef attention_problem problem;
 
 static int64_t up_to(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
+/* D up to a whole number of vectors. */
+static inline int64_t wide_of(const problem *a) { return up_to(a->D, TILE_COLUMNS); }
 
 /* --- packing --- */
 
 /* Rows [first, first + BLOCK) of one head of x [B, rows, heads D] as f32 [BLOCK, wide], zero past the ends. */
 static void pack_rows(float *to, const void *x, dtype type, int64_t batch, int64_t rows, int64_t heads, int64_t head,
                       const problem *a, int64_t first) {
-    for (int64_t r = 0; r < BLOCK; r++, to += a->wide) {
+    for (int64_t r = 0; r < BLOCK; r++, to += wide_of(a)) {
         int64_t used = first + r < rows ? a->D : 0, at = ((batch * rows + first + r) * heads + head) * a->D;
         if (used && type == F32) memcpy(to, (const float *) x + at, (size_t) used * sizeof *to);
         if (used && type == BF16) bf16_to_f32(to, (const uint16_t *) x + at, used);
-        memset(to + used, 0, (size_t) (a->wide - used) * sizeof *to);
+        memset(to + used, 0, (size_t) (wide_of(a) - used) * sizeof *to);
     }
 }
 
@@ -83,14 +75,14 @@ typedef struct {
 } scratch;
 
 static size_t scratch_floats(const problem *a) {
-    return (size_t) (10 * BLOCK * a->wide + 2 * BLOCK * BLOCK + 4 * BLOCK);
+    return (size_t) (10 * BLOCK * wide_of(a) + 2 * BLOCK * BLOCK + 4 * BLOCK);
 }
 
 static scratch cut_scratch(float *from, const problem *a) {
     scratch w;
     float **panels[] = {&w.q, &w.k, &w.v, &w.o, &w.g, &w.qt, &w.gt, &w.dq, &w.dk, &w.dv};
     float **rest[] = {&w.most, &w.sum, &w.shrink, &w.delta};
-    for (size_t i = 0; i < sizeof panels / sizeof *panels; i++, from += BLOCK * a->wide) *panels[i] = from;
+    for (size_t i = 0; i < sizeof panels / sizeof *panels; i++, from += BLOCK * wide_of(a)) *panels[i] = from;
     w.s = from;
     w.p = from += BLOCK * BLOCK;
     from += BLOCK * BLOCK;
@@ -133,20 +125,21 @@ static void attend_block(const problem *a, const scratch *w, int64_t batch, int6
                          dtype type) {
     int64_t queries = smaller(a->T - t0, BLOCK), key_head = head / (a->H / a->G);
     pack_rows(w->q, a->q, a->q_type, batch, a->T, a->H, head, a, t0);
-    transpose(w->qt, w->q, a->wide);
-    memset(w->o, 0, (size_t) (BLOCK * a->wide) * sizeof(float));
+    transpose(w->qt, w->q, wide_of(a));
+    memset(w->o, 0, (size_t) (BLOCK * wide_of(a)) * sizeof(float));
     for (int64_t r = 0; r < BLOCK; r++) w->most[r] = -INFINITY, w->sum[r] = 0;
     for (int64_t s0 = 0; s0 < keys_seen(a, t0); s0 += BLOCK) {
         pack_rows(w->k, a->k, a->k_type, batch, a->S, a->G, key_head, a, s0);
         pack_rows(w->v, a->v, a->v_type, batch, a->S, a->G, key_head, a, s0);
-        tile_product(BLOCK, BLOCK, a->D, w->k, a->wide, 1, w->qt, w->s, false);
+        tile_product(BLOCK, BLOCK, a->D, w->k, wide_of(a), 1, w->qt, w->s, false);
         finish_scores(a, w->s, batch, head, t0, s0);
         stream_softmax(w->s, w->most, w->sum, w->shrink);
-        if (s0 > 0) shrink_rows(w->o, w->shrink, a->wide);
-        tile_product(up_to(queries, TILE_ROWS), a->wide, smaller(a->S - s0, BLOCK), w->s, 1, BLOCK, w->v, w->o, true);
+        if (s0 > 0) shrink_rows(w->o, w->shrink, wide_of(a));
+        tile_product(up_to(queries, TILE_ROWS), wide_of(a), smaller(a->S - s0, BLOCK), w->s, 1, BLOCK, w->v, w->o,
+                     true);
     }
     for (int64_t r = 0; r < queries; r++) {
-        float *o = w->o + r * a->wide, inverse = w->sum[r] > 0 ? 1.0f / w->sum[r] : 0.0f;
+        float *o = w->o + r * wide_of(a), inverse = w->sum[r] > 0 ? 1.0f / w->sum[r] : 0.0f;
         int64_t at = ((batch * a->T + t0 + r) * a->H + head) * a->D;
         for (int64_t d = 0; d < a->D; d++) o[d] *= inverse;
         if (type == BF16) f32_to_bf16((uint16_t *) out + at, o, a->D);
@@ -193,7 +186,7 @@ static void row_sums(const problem *a, const scratch *w, int64_t batch, int64_t 
     const float *sums = a->sums + (batch * a->H + head) * a->T + t0;
     for (int64_t r = 0; r < BLOCK; r++) {
         float dot = 0;
-        for (int64_t i = 0; i < a->D; i++) dot += w->g[r * a->wide + i] * w->o[r * a->wide + i];
+        for (int64_t i = 0; i < a->D; i++) dot += w->g[r * wide_of(a) + i] * w->o[r * wide_of(a) + i];
         w->delta[r] = dot;
         w->sum[r] = t0 + r < a->T ? sums[r] : INFINITY;
     }
@@ -201,7 +194,7 @@ static void row_sums(const problem *a, const scratch *w, int64_t batch, int64_t 
 
 static void add_rows_back(float *to, const float *from, int64_t batch, int64_t rows, int64_t heads, int64_t head,
                           const problem *a, int64_t first, float factor) {
-    for (int64_t r = 0; r < BLOCK && first + r < rows; r++, from += a->wide) {
+    for (int64_t r = 0; r < BLOCK && first + r < rows; r++, from += wide_of(a)) {
         float *row = to + ((batch * rows + first + r) * heads + head) * a->D;
         for (int64_t d = 0; d < a->D; d++) row[d] += from[d] * factor;
     }
@@ -220,18 +213,18 @@ static void backward_pair(const problem *a, const scratch *w, const slopes *d, i
     pack_rows(w->q, a->q, a->q_type, batch, a->T, a->H, head, a, t0);
     pack_rows(w->g, d->grad, F32, batch, a->T, a->H, head, a, t0);
     pack_rows(w->o, d->out, F32, batch, a->T, a->H, head, a, t0);
-    transpose(w->qt, w->q, a->wide);
-    transpose(w->gt, w->g, a->wide);
+    transpose(w->qt, w->q, wide_of(a));
+    transpose(w->gt, w->g, wide_of(a));
     row_sums(a, w, batch, head, t0);
-    tile_product(BLOCK, BLOCK, a->D, w->k, a->wide, 1, w->qt, w->s, false);
+    tile_product(BLOCK, BLOCK, a->D, w->k, wide_of(a), 1, w->qt, w->s, false);
     finish_scores(a, w->s, batch, head, t0, s0);
-    tile_product(BLOCK, BLOCK, a->D, w->v, a->wide, 1, w->gt, w->p, false);
+    tile_product(BLOCK, BLOCK, a->D, w->v, wide_of(a), 1, w->gt, w->p, false);
     score_slopes(w->s, w->p, w->sum, w->delta);
-    tile_product(BLOCK, a->wide, BLOCK, w->s, BLOCK, 1, w->g, w->dv, true);
-    tile_product(BLOCK, a->wide, BLOCK, w->p, BLOCK, 1, w->q, w->dk, true);
+    tile_product(BLOCK, wide_of(a), BLOCK, w->s, BLOCK, 1, w->g, w->dv, true);
+    tile_product(BLOCK, wide_of(a), BLOCK, w->p, BLOCK, 1, w->q, w->dk, true);
     if (d->dbias) add_bias_back(a, d->dbias, w->p, batch, head, t0, s0);
     if (!d->dq) return;
-    tile_product(BLOCK, a->wide, BLOCK, w->p, 1, BLOCK, w->k, w->dq, false);
+    tile_product(BLOCK, wide_of(a), BLOCK, w->p, 1, BLOCK, w->k, w->dq, false);
     add_rows_back(d->dq, w->dq, batch, a->T, a->H, head, a, t0, a->scale);
 }
 
@@ -241,8 +234,8 @@ static void backward_head(const problem *a, const scratch *w, const slopes *d, i
     for (int64_t s0 = 0; s0 < a->S; s0 += BLOCK) {
         pack_rows(w->k, a->k, a->k_type, batch, a->S, a->G, key_head, a, s0);
         pack_rows(w->v, a->v, a->v_type, batch, a->S, a->G, key_head, a, s0);
-        memset(w->dk, 0, (size_t) (BLOCK * a->wide) * sizeof(float));
-        memset(w->dv, 0, (size_t) (BLOCK * a->wide) * sizeof(float));
+        memset(w->dk, 0, (size_t) (BLOCK * wide_of(a)) * sizeof(float));
+        memset(w->dv, 0, (size_t) (BLOCK * wide_of(a)) * sizeof(float));
         for (int64_t head = key_head * group; head < (key_head + 1) * group; head++)
             for (int64_t t0 = 0; t0 < a->T; t0 += BLOCK)
                 if (keys_seen(a, t0) > s0) backward_pair(a, w, d, batch, head, t0, s0);
@@ -251,36 +244,12 @@ static void backward_head(const problem *a, const scratch *w, const slopes *d, i
     }
 }
 
-/* The problem as a device has it. */
-static attention_problem there(const problem *a) {
-    return (attention_problem){.B = a->B,
-                               .T = a->T,
-                               .S = a->S,
-                               .H = a->H,
-                               .G = a->G,
-                               .D = a->D,
-                               .q = a->q,
-                               .k = a->k,
-                               .v = a->v,
-                               .q_type = a->q_type,
-                               .k_type = a->k_type,
-                               .v_type = a->v_type,
-                               .bias = a->bias,
-                               .mask = a->mask,
-                               .bias_batch = a->bias_batch,
-                               .bias_heads = a->bias_heads,
-                               .scale = a->scale,
-                               .causal = a->causal,
-                               .bf16 = operands() == BF16};
-}
-
 static void attention_backward(node *n) {
     const problem *a = n->options;
     slopes d = {gradient_sum(n->in[0]), gradient_sum(n->in[1]),         gradient_sum(n->in[2]),
                 gradient_sum(n->in[3]), values(placed_as(n->out, F32)), n->grad};
     if (device_current()) {
-        attention_problem p = there(a);
-        device_current()->attend_back(&p, d.out, d.grad, a->sums, d.dq, d.dk, d.dv, d.dbias);
+        device_current()->attend_back(a, d.out, d.grad, a->sums, d.dq, d.dk, d.dv, d.dbias);
         return;
     }
     int threads = threads_get();
@@ -298,11 +267,15 @@ static void attention_backward(node *n) {
 /* --- the operation --- */
 
 static problem describe(const tensor *q, const tensor *k, const tensor *v, const attention_options *o) {
-    problem a = {.B = q->shape[0], .T = q->shape[1], .S = k->shape[1], .H = o->heads, .causal = o->causal};
+    problem a = {.B = q->shape[0],
+                 .T = q->shape[1],
+                 .S = k->shape[1],
+                 .H = o->heads,
+                 .causal = o->causal,
+                 .bf16 = operands() == BF16};
     a.G = o->key_heads ? o->key_heads : a.H;
     require(q->rank == 3 && k->rank == 3 && v->rank == 3 && a.H > 0 && q->shape[2] % a.H == 0 && a.H % a.G == 0);
     a.D = q->shape[2] / a.H;
-    a.wide = up_to(a.D, TILE_COLUMNS);
     require(k->shape[2] == a.G * a.D && count(k) == count(v) && v->shape[2] == a.G * a.D && k->shape[0] == a.B);
     require(a.D <= MOST_DIMS && (!a.causal || a.S >= a.T));
     a.q = q->data, a.k = k->data, a.v = v->data;
@@ -332,10 +305,8 @@ tensor *attention(const tensor *q, const tensor *k, const tensor *v, attention_o
     problem a = describe(q, k, v, &o);
     tensor *y = tensor_result(o.out, shape_of(q));
     if (recording()) a.sums = alloc_there((size_t) (a.B * a.H * a.T + 1) * sizeof *a.sums);
-    if (device_current()) {
-        attention_problem p = there(&a);
-        device_current()->attend(&p, y->data, o.out, a.sums);
-    } else attend(&a, y->data, o.out);
+    if (device_current()) device_current()->attend(&a, y->data, o.out, a.sums);
+    else attend(&a, y->data, o.out);
     record(y, attention_backward, INPUTS(q, k, v, o.bias), &a, sizeof a);
     return y;
 }

@@ -122,12 +122,6 @@ tensor *tensor_result(dtype type, shape s) {
     return t;
 }
 
-tensor *tensor_result_zero(dtype type, shape s) {
-    tensor *t = tensor_result(type, s);
-    clear(t->data, tensor_bytes(t));
-    return t;
-}
-
 tensor *tensor_there(float *gradient, const tensor *t) {
     tensor *g = tensor_wrap(F32, shape_of(t), gradient);
     g->device = device_current() != NULL;

@@ -162,6 +162,7 @@ typedef struct {
     float scale;
     bool causal; /* query t sees keys up to t + S - T */
     bool bf16;   /* operands may be rounded to BF16, as matrix operands are; else only where q, k and v are BF16 */
+    float *sums; /* [B, H, T]: the log of each row's sum, kept for the way back; or NULL */
 } attention_problem;
 
 /* Adam's factors of one update, rounded once: see train/optimizer.c. */

@@ -36,9 +36,8 @@ const tensor *placed_as(const tensor *t, dtype type);
 const float *values(const tensor *t);
 /* The gradient of t as a tensor: F32, of t's shape. */
 tensor *tensor_there(float *gradient, const tensor *t);
-/* A result, and zeros, where operations run. */
+/* A result where operations run. */
 tensor *tensor_result(dtype type, shape s);
-tensor *tensor_result_zero(dtype type, shape s);
 /* Scratch memory there, in the current scope, and memset to 0. */
 void *alloc_there(size_t bytes);
 void clear(void *to, size_t bytes);
