@@ -33,6 +33,17 @@ static uint64_t saved_state(void) {
     return (uint64_t) high << 32 | low;
 }
 
+static bool made_by_amd(void) {
+    uint32_t most, b, c, d;
+    if (!__get_cpuid(0, &most, &b, &c, &d)) return false;
+    return !memcmp((uint32_t[]){b, d, c}, "AuthenticAMD", 12);
+}
+
+/* With AMX some eight times as fast. Of AVX-512's bf16 products AMD's processors (Zen 4 and later) begin as many a cycle as f32
+ * ones, and each does twice the work: 207 to 107 GFLOP/s on a core of Zen 4. Intel's (Sapphire and Emerald Rapids) begin half
+ * as many. A rule and no measurement: results depend on it. */
+static bool bf16_pays(const cpu_features *f) { return f->amx_bf16 || (f->avx512_bf16 && made_by_amd()); }
+
 static void detect(void) {
     enum { OSXSAVE = 1 << 27, AVX = 6, AVX512 = 0xE6, TILES = 3 << 17 };
     uint32_t a, b, c, d;
@@ -48,6 +59,7 @@ static void detect(void) {
     features.avx512 = (saved & AVX512) == AVX512 && (b >> 16 & 1) && (b >> 17 & 1) && (b >> 30 & 1) && (b >> 31 & 1);
     features.amx_bf16 = (saved & TILES) == TILES && (d >> 22 & 1) && (d >> 24 & 1);
     if (__get_cpuid_count(7, 1, &a, &b, &c, &d)) features.avx512_bf16 = features.avx512 && (a >> 5 & 1);
+    features.fast_bf16 = bf16_pays(&features);
 }
 #else
 static void detect(void) {}

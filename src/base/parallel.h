@@ -22,7 +22,8 @@ enum { PARALLEL_MIN = 1 << 14 };
 
 typedef struct {
     bool avx2, avx512, avx512_bf16, amx_bf16;
-    char name[64]; /* as /proc/cpuinfo has it */
+    bool fast_bf16; /* multiplies bf16 faster than f32, not only at all */
+    char name[64];  /* as /proc/cpuinfo has it */
 } cpu_features;
 const cpu_features *cpu(void);
 

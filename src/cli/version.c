@@ -13,7 +13,7 @@
 const char *version_kernels(void) {
     const dnnl_version_t *v = dnnl_version();
     return format("oneDNN %d.%d.%d, matrix operands %s", v->major, v->minor, v->patch,
-                  operands() == BF16 ? "bf16" : "f32");
+                  operands() == BF16 ? "bf16 (multiplied faster than f32 here)" : "f32 (bf16 would be no faster here)");
 }
 
 const char *version_library(size_t index) {

@@ -194,5 +194,5 @@ void precision_set(precision p) { policy = p; }
 dtype operands(void) {
     if (policy != PRECISION_AUTO) return policy == PRECISION_BF16 ? BF16 : F32;
     if (device_current()) return device_current()->bf16 ? BF16 : F32;
-    return cpu()->amx_bf16 ? BF16 : F32;
+    return cpu()->fast_bf16 ? BF16 : F32;
 }

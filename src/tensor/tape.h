@@ -58,8 +58,8 @@ const float *tape_gradient(const tensor *x);
 /* The type of matrix operands: BF16 or F32. */
 dtype operands(void);
 typedef enum { PRECISION_AUTO, PRECISION_F32, PRECISION_BF16 } precision;
-/* AUTO is bf16 on a device that is faster with it and where the CPU has AMX, else f32: AVX-512's bf16 products were measured no faster than its f32 ones (oneDNN
- * 2.6: 0.5 to 1.0 of the rate). Asking for bf16 elsewhere works, slowly. */
+/* AUTO is bf16 on a device that is faster with it and on a processor that is (cpu()->fast_bf16), else f32. Asking for bf16 elsewhere
+ * works, slowly. */
 void precision_set(precision p);
 
 #endif

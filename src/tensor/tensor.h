@@ -4,7 +4,7 @@
  * same calls build the tape that backward() walks. Layout is channels last and contiguous everywhere: [batch, time,
  * channels], [batch, height, width, channels].
  *
- * Precision is a policy: operands() is bf16 where the CPU multiplies bf16 matrices and the user allows it, else f32.
+ * Precision is a policy: operands() is bf16 where the CPU multiplies bf16 matrices faster and the user allows it, else f32.
  * Matrix operations convert their operands by themselves; elementwise operations that feed one take an `out` type, so
  * that the conversion costs no pass of its own. Accumulation, norms and residual streams stay f32.
  *
