@@ -3,6 +3,7 @@
 #include "gradient.h"
 
 #include "base/parallel.h"
+#include "nn/bind.h"
 #include "tensor/gelu.h"
 
 /* --- derivatives --- */
@@ -268,6 +269,71 @@ static void test_threads(void **state) {
     scope_end();
 }
 
+/* --- parts computed twice --- */
+
+enum { WIDE = 64, ROWS = 512, PARTS = 8 };
+
+/* A part with a parameter that is not among its inputs. */
+static tensor *part_body(const void *w, const tensor *const *in) {
+    scope_begin();
+    const tensor *h = gelu(conv1d(in[0], *(const tensor *const *) w, NULL, (conv1d_options){.out = F32}), F32);
+    for (int i = 0; i < 4; i++) h = layer_norm(silu(h, F32), NULL, NULL, 1e-5f, F32);
+    return scope_end_keep(add(in[1] ? gated_add(in[0], h, in[1]) : add(in[0], h, F32), h, F32));
+}
+
+/* Gradients of the input, the gate and the parameter into `to`; the memory that it took. */
+static size_t run_parts(float *to, params *p, bool twice) {
+    scope_begin();
+    tensor *x = draw(SHAPE(1, ROWS, WIDE), 1), *gate = draw(SHAPE(1, WIDE), 2), *target = draw(SHAPE(1, ROWS, WIDE), 3);
+    const tensor *w = p->items[0]->value, *h = x;
+    params_zero_grad(p);
+    memory_peak_reset();
+    const size_t before = memory_in_use();
+    tape_begin();
+    tape_watch(x);
+    tape_watch(gate);
+    for (int i = 0; i < PARTS; i++) {
+        const tensor *in[] = {h, i % 2 ? gate : NULL};
+        h = twice ? tape_recompute(part_body, &w, sizeof(w), in, 2) : part_body(&w, in);
+    }
+    backward(mse_loss(h, target), 1);
+    const size_t took = memory_peak() - before;
+    memcpy(to, tape_gradient(x), tensor_bytes(x));
+    memcpy(to + count(x), tape_gradient(gate), tensor_bytes(gate));
+    memcpy(to + count(x) + count(gate), p->items[0]->grad, tensor_bytes(w));
+    scope_end();
+    return took;
+}
+
+/* Bit for bit the gradients of parts that keep all, in less memory; also where only the parameter inside wants one. */
+static void test_recompute(void **state) {
+    (void) state;
+    scope_begin();
+    precision_set(PRECISION_F32);
+    binder *b = binder_new((random_key){1, 1});
+    tensor *w = bind(b, "weight", SHAPE(WIDE, WIDE, 1), (init){INIT_TORCH_UNIFORM, 0, 0});
+    params *p = binder_finish(b, true);
+    const size_t n = ROWS * WIDE + WIDE + WIDE * WIDE;
+    float *kept = NEW_ARRAY(float, n), *again = NEW_ARRAY(float, n);
+    run_parts(kept, p, false);
+    const size_t much = run_parts(kept, p, false), little = run_parts(again, p, true);
+    assert_memory_equal(kept, again, n * sizeof(float));
+    if (little > much / 2) print_error("%zu bytes, %zu where all is kept\n", little, much);
+    assert_true(little <= much / 2);
+    params_zero_grad(p);
+    scope_begin();
+    tape_begin();
+    const tensor *x = draw(SHAPE(1, 3, WIDE), 1), *in[] = {x, NULL};
+    backward(mse_loss(tape_recompute(part_body, &(const tensor *){w}, sizeof(w), in, 2), draw(SHAPE(1, 3, WIDE), 3)),
+             1);
+    scope_end();
+    double sum = 0;
+    for (int i = 0; i < WIDE * WIDE; i++) sum += fabs((double) w->param->grad[i]);
+    assert_true(sum > 0);
+    precision_set(PRECISION_AUTO);
+    scope_end();
+}
+
 /* bf16 in and out: the values of f32 within its rounding. */
 static void test_bf16(void **state) {
     (void) state;
@@ -290,6 +356,7 @@ int main(void) {
         cmocka_unit_test(test_activations),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_recompute),
         cmocka_unit_test(test_bf16),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -267,12 +267,12 @@ const stable_dit_context *stable_dit_attend_to(const stable_dit *net, const tens
     return r;
 }
 
-static tensor *attend_tokens(const stable_dit *net, const attender *a, const tensor *x,
-                             const stable_dit_context *context, int64_t index) {
+static tensor *attend_tokens(const stable_dit *net, const attender *a, const tensor *x, const tensor *keys,
+                             const tensor *values) {
     const stable_dit_config *c = &net->sizes;
     const tensor *q = norm_heads(c, product(x, a->q, NULL), &a->q_norm);
     const attention_options o = {.heads = (int) c->heads, .key_heads = (int) c->token_heads, .out = operands()};
-    return product(attention(q, context->keys[index], context->values[index], o), a->out, NULL);
+    return product(attention(q, keys, values, o), a->out, NULL);
 }
 
 /* What a block's modulation [B, 6 D] says: of self-attention, then of the feed-forward part. */
@@ -307,19 +307,37 @@ static const tensor *block_modulation(const block *k, const tensor *shared) {
     return reshape(sum, SHAPE(B, n));
 }
 
-static tensor *block_forward(const stable_dit *net, int64_t index, const tensor *x, const tensor *shared,
-                             const stable_dit_context *context) {
+/* Which block, and what it is given: its tensors may be computed again on the way back. */
+typedef struct {
+    const stable_dit *net;
+    int64_t index;
+} block_place;
+enum { BLOCK_X, BLOCK_MODULATION, BLOCK_KEYS, BLOCK_VALUES, BLOCK_INPUTS };
+
+static tensor *block_body(const void *place, const tensor *const *in) {
     static const modulation NONE = {0};
-    const block *k = &net->blocks[index];
+    const stable_dit *net = ((const block_place *) place)->net;
+    const block *k = &net->blocks[((const block_place *) place)->index];
+    const tensor *x = in[BLOCK_X];
     scope_begin();
-    const tensor *all = block_modulation(k, shared);
+    const tensor *all = block_modulation(k, in[BLOCK_MODULATION]);
     const modulation self = modulation_of(all, 0), inner = modulation_of(all, 1);
     tensor *y = gated_add(x, attend_self(net, &k->self, normed(&k->before_self, x, &self)), self.gate);
-    if (context)
-        y = gated_add(y, attend_tokens(net, &k->cross, normed(&k->before_cross, y, &NONE), context, index), NULL);
+    if (in[BLOCK_KEYS]) {
+        const tensor *h = normed(&k->before_cross, y, &NONE);
+        y = gated_add(y, attend_tokens(net, &k->cross, h, in[BLOCK_KEYS], in[BLOCK_VALUES]), NULL);
+    }
     const tensor *h = product(normed(&k->before_inner, y, &inner), k->up.weight, k->up.bias);
     h = glu(h, GLU_SILU, 1, operands());
     return scope_end_keep(gated_add(y, product(h, k->down.weight, k->down.bias), inner.gate));
+}
+
+static tensor *block_forward(const stable_dit *net, int64_t index, const tensor *x, const tensor *shared,
+                             const stable_dit_context *context) {
+    const block_place place = {net, index};
+    const tensor *in[BLOCK_INPUTS] = {x, shared, context ? context->keys[index] : NULL,
+                                      context ? context->values[index] : NULL};
+    return tape_recompute(block_body, &place, sizeof place, in, BLOCK_INPUTS);
 }
 
 /* Rows [B, D] as one token; a table [M, D] for each of B. */

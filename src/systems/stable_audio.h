@@ -28,6 +28,19 @@ typedef struct {
 /* Fills in the model, its network and its own copy of the general row. */
 void stable_audio_open(model *m, const store *s, binder *b, const struct latent_row *general);
 
+/* What training takes of a native model: the transformer and its conditions, whose parameters have the names of the file; the
+ * autoencoder stays where it is (NULL) and window is 0. Fails on what hiss does not train. */
+typedef struct {
+    stable_audio *net;
+    params *parameters;
+    config settings; /* model_config.json */
+    int rate;
+    int64_t samples; /* of the window */
+} stable_learner;
+stable_learner stable_audio_open_learning(const char *path);
+/* What a tensor of the file is called in the published one (a checkpoint of training has longer names), NULL: it is not in it. */
+const char *stable_published_name(const store *s, const char *name);
+
 /* What a request asks: numbers for one window at a time. */
 typedef struct stable_asked stable_asked;
 /* Tokens [B, S, E] and vector [B, G] of a window that begins so many seconds after the sound: the request's and, where it is led away

@@ -60,13 +60,13 @@ static bool reads_kept(config diffusion) {
 }
 
 /* Conditions and their places must be what the network takes. */
-static void check_widths(const stable_audio *net, const char *where) {
+static void check_widths(const stable_audio *net, int64_t latent, const char *where) {
     const stable_dit_config *d = stable_dit_sizes(net->dit);
     const int64_t W = net->conditioner ? stable_conditioner_sizes(net->conditioner)->width : 0;
-    const int64_t concat = net->inpaints ? 1 + oobleck_sizes(net->autoencoder)->latent : 0;
-    if (d->channels != oobleck_sizes(net->autoencoder)->latent)
+    const int64_t concat = net->inpaints ? 1 + latent : 0;
+    if (d->channels != latent)
         fail(HISS_ERROR_FORMAT, "%s: the autoencoder has %lld numbers a latent, the network %lld", where,
-             (long long) oobleck_sizes(net->autoencoder)->latent, (long long) d->channels);
+             (long long) latent, (long long) d->channels);
     if (d->tokens != (net->cross.count ? W : 0) || d->global != net->global.count * W ||
         d->prepend != (net->prepend.count ? W : 0) || d->concat != concat)
         fail(HISS_ERROR_FORMAT,
@@ -130,32 +130,43 @@ static void open_conditioner(stable_audio *net, config model_part, config diffus
     read_ids(&net->prepend, &c, diffusion, "prepend_cond_ids");
 }
 
-static const usage *open_native(model *m, const store *s, binder *b) {
-    stable_audio *net = m->network;
-    const config part = config_get(m->settings, "model");
-    const config diffusion = config_has(part, "diffusion") ? config_get(part, "diffusion") : part;
+static const usage *usage_of(config diffusion) {
+    const char *objective = config_string(diffusion, "diffusion_objective", "v");
+    for (size_t i = 0; i < sizeof NATIVE_USAGE / sizeof *NATIVE_USAGE; i++)
+        if (!strcmp(NATIVE_USAGE[i].objective, objective)) return &NATIVE_USAGE[i];
+    fail(HISS_ERROR_FORMAT, "%s: diffusion_objective '%s': hiss has v, rectified_flow and rf_denoiser", diffusion.where,
+         objective);
+}
+
+/* The network and what it is conditioned on. */
+static const usage *open_conditioned(stable_audio *net, config model_part, const prefixes *p, const store *s,
+                                     binder *b) {
+    const config diffusion = config_has(model_part, "diffusion") ? config_get(model_part, "diffusion") : model_part;
     const char *type = config_string(diffusion, "type", "dit");
     if (strcmp(type, "dit") != 0)
         fail(HISS_ERROR_FORMAT, "%s: a network of type '%s': hiss has 'dit'", diffusion.where, type);
-    const char *objective = config_string(diffusion, "diffusion_objective", "v");
-    const usage *u = NULL;
-    for (size_t i = 0; i < sizeof NATIVE_USAGE / sizeof *NATIVE_USAGE; i++)
-        if (!strcmp(NATIVE_USAGE[i].objective, objective)) u = &NATIVE_USAGE[i];
-    if (!u)
-        fail(HISS_ERROR_FORMAT, "%s: diffusion_objective '%s': hiss has v, rectified_flow and rf_denoiser",
-             diffusion.where, objective);
+    const usage *u = usage_of(diffusion);
     stable_dit_config c = stable_dit_config_read(config_get(diffusion, "config"));
     c.predicts = u == &NATIVE_USAGE[0] ? PREDICT_V : PREDICT_FLOW;
-    const prefixes p = prefixes_of(s);
-    ignore_training(&p, s, b);
-    bind_push(b, "%s", p.dit);
+    bind_push(b, "%s", p->dit);
     net->dit = stable_dit_bind(&c, b);
     bind_pop(b);
-    open_autoencoder(net, part, s, b, p.rest);
-    open_conditioner(net, part, diffusion, s, b, p.rest);
+    open_conditioner(net, model_part, diffusion, s, b, p->rest);
     net->inpaints = reads_kept(diffusion);
-    const int64_t samples = config_int(m->settings, "sample_size", 2097152, 1, 1 << 28);
-    net->window = oobleck_frames(net->autoencoder, samples);
+    net->process = u == &NATIVE_USAGE[0] ? PROCESS_ROTATING : PROCESS_STRAIGHT;
+    return u;
+}
+
+enum { DEFAULT_SAMPLES = 2097152 };
+
+static const usage *open_native(model *m, const store *s, binder *b) {
+    stable_audio *net = m->network;
+    const config part = config_get(m->settings, "model");
+    const prefixes p = prefixes_of(s);
+    ignore_training(&p, s, b);
+    const usage *u = open_conditioned(net, part, &p, s, b);
+    open_autoencoder(net, part, s, b, p.rest);
+    net->window = oobleck_frames(net->autoencoder, config_int(m->settings, "sample_size", DEFAULT_SAMPLES, 1, 1 << 28));
     return u;
 }
 
@@ -194,6 +205,7 @@ static const usage *open_pipeline(model *m, binder *b) {
     net->cross = (condition_list){{0, 1, 2}, 3};
     net->global = (condition_list){{1, 2}, 2};
     net->latent_scale = 1;
+    net->process = PROCESS_ROTATING;
     net->window = config_int(transformer, "sample_size", 1024, 1, 1 << 20);
     return &PIPELINE_USAGE;
 }
@@ -213,8 +225,7 @@ void stable_audio_open(model *m, const store *s, binder *b, const struct latent_
     if (!stable_files_find(m->path, &net->files))
         fail(HISS_ERROR_FORMAT, "%s: weights of a Stable Audio model, but no model_config.json beside them", m->path);
     const usage *u = net->files.diffusers ? open_pipeline(m, b) : open_native(m, s, b);
-    net->process = stable_dit_sizes(net->dit)->predicts == PREDICT_V ? PROCESS_ROTATING : PROCESS_STRAIGHT;
-    check_widths(net, m->settings.where);
+    check_widths(net, oobleck_sizes(net->autoencoder)->latent, m->settings.where);
     *own = *general;
     own->levels = own_levels;
     own->window = net->window;
@@ -230,4 +241,56 @@ void stable_audio_open(model *m, const store *s, binder *b, const struct latent_
     m->hop = oobleck_sizes(net->autoencoder)->ratio;
     m->limit = INFINITY;
     m->length = default_length(net, oobleck_samples(net->autoencoder, net->window), m->rate);
+}
+
+/* --- for training --- */
+
+/* Conditions that no list of recordings tells, parts that training does not have. */
+static void check_learnable(const stable_audio *net, const char *path) {
+    const stable_conditions *c = net->conditioner ? stable_conditioner_sizes(net->conditioner) : NULL;
+    int texts = 0;
+    for (int i = 0; c && i < c->count; i++) texts += c->items[i].kind == CONDITION_TEXT;
+    if (texts > 1) fail(HISS_ERROR_ARGUMENT, "%s: conditioned on %d texts: hiss trains networks with one", path, texts);
+    if (net->inpaints)
+        fail(HISS_ERROR_ARGUMENT, "%s: a network that is shown what is kept (inpainting): not trained by hiss", path);
+}
+
+stable_learner stable_audio_open_learning(const char *path) {
+    stable_learner r = {.net = NEW(stable_audio)};
+    stable_audio *net = r.net;
+    if (!stable_files_find(path, &net->files) || net->files.diffusers)
+        fail(HISS_ERROR_ARGUMENT,
+             "%s: training starts from stable-audio-tools' layout: a folder with model_config.json and "
+             "model.safetensors or model.ckpt",
+             path);
+    r.settings = config_load(net->files.settings);
+    const char *kind = stable_kind(r.settings);
+    if (!kind || !starts_with(kind, "diffusion"))
+        fail(HISS_ERROR_ARGUMENT, "%s: a model of type '%s': training needs a diffusion model", path,
+             kind ? kind : "(none)");
+    const config part = config_get(r.settings, "model"), pretransform = config_get(part, "pretransform");
+    const oobleck_config coded = oobleck_config_read(config_get(pretransform, "config"));
+    const store *s = store_open(net->files.weights);
+    const prefixes p = prefixes_of(s);
+    binder *b = binder_load(s);
+    ignore_training(&p, s, b);
+    for (size_t i = 0; i < store_count(s); i++)
+        if (starts_with(store_at(s, i)->name, format("%spretransform.", p.rest))) bind_ignore(b, store_at(s, i)->name);
+    open_conditioned(net, part, &p, s, b);
+    net->latent_scale = config_number(pretransform, "scale", 1, 1e-6, 1e6);
+    check_widths(net, coded.latent, r.settings.where);
+    check_learnable(net, path);
+    r.parameters = binder_finish(b, true);
+    r.rate = (int) config_int(r.settings, "sample_rate", 44100, 1, 768000);
+    r.samples = config_int(r.settings, "sample_size", DEFAULT_SAMPLES, 1, 1 << 28);
+    return r;
+}
+
+const char *stable_published_name(const store *s, const char *name) {
+    const prefixes p = prefixes_of(s);
+    const char *dit = format("%s.", p.dit), *rest = name + strlen(p.rest);
+    if (starts_with(name, dit)) return format("model.model.%s", name + strlen(dit));
+    const bool known =
+        starts_with(name, p.rest) && (starts_with(rest, "pretransform.") || starts_with(rest, "conditioner."));
+    return known ? rest : NULL;
 }

@@ -54,6 +54,9 @@ bool wants_gradient(const tensor *t);
  * the node, or NULL when nothing was recorded. A NULL input is allowed. */
 node *record(tensor *out, void (*derivative)(node *n), const tensor *const *inputs, int count, const void *options,
              size_t size);
+/* The same whatever the inputs want, while recording: for operations that hold parameters of their own. */
+node *record_always(tensor *out, void (*derivative)(node *n), const tensor *const *inputs, int count,
+                    const void *options, size_t size);
 #define INPUTS(...)                                                                                                    \
     (const tensor *const[]){__VA_ARGS__}, (int) (sizeof((const tensor *const[]){__VA_ARGS__}) / sizeof(tensor *))
 

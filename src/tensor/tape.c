@@ -30,8 +30,12 @@ node *record(tensor *out, void (*derivative)(node *n), const tensor *const *inpu
              size_t size) {
     bool wanted = false;
     for (int i = 0; i < count; i++) wanted |= wants_gradient(inputs[i]);
-    if (!wanted) return NULL;
-    require(count <= NODE_INPUTS);
+    return wanted ? record_always(out, derivative, inputs, count, options, size) : NULL;
+}
+
+node *record_always(tensor *out, void (*derivative)(node *n), const tensor *const *inputs, int count,
+                    const void *options, size_t size) {
+    require(tape.on && count <= NODE_INPUTS);
     node *n = NEW(node);
     n->backward = derivative;
     n->there = device_current() != NULL;

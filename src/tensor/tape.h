@@ -51,6 +51,13 @@ void tape_resume(bool was);
 /* Differentiates a one-element F32 tensor through everything recorded since tape_begin and ends the recording.
  * scale multiplies the gradients (1 / accumulated batches). */
 void backward(const tensor *loss, float scale);
+
+/* y = body(context, in), of which nothing inside is kept: going back computes it again (Chen et al. 2016, arXiv 1604.06174). in: up to
+ * 6 tensors, each may be NULL. context (size bytes) is copied; what it points to lives as long as the tape. A device keeps all: its
+ * kernels want to be fed, and its memory holds what training needs. (recompute.c) */
+typedef tensor *tape_body(const void *context, const tensor *const *in);
+tensor *tape_recompute(tape_body *body, const void *context, size_t size, const tensor *const *in, int count);
+
 /* For tests: makes a constant whose gradient is kept, and reads that gradient after backward, on the host. */
 void tape_watch(tensor *x);
 const float *tape_gradient(const tensor *x);

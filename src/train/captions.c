@@ -46,8 +46,7 @@ static int32_t row_of(const collection *c, const char *text) {
 
 /* --- what is said of a recording and of a class --- */
 
-/* The alternatives of a caption: pieces between bars, each one line. */
-static char **alternatives(const char *caption, size_t *n) {
+char **caption_alternatives(const char *caption, size_t *n) {
     char **pieces = split(caption ? caption : "", '|', n), **kept = pieces;
     for (size_t i = 0; i < *n; i++)
         if (*pieces[i]) {
@@ -77,7 +76,7 @@ static void each_text(captions *c, const recordings *r, const char *const *const
                       void *context) {
     size_t n;
     for (size_t i = 0; i < r->count; i++) {
-        char **texts = alternatives(r->items[i].caption, &n);
+        char **texts = caption_alternatives(r->items[i].caption, &n);
         take(context, &c->of_recording[i], texts, n);
     }
     for (size_t i = 0; i < r->class_count; i++) {

@@ -5,6 +5,9 @@
 #include "tensor/tensor.h"
 #include "train/recordings.h"
 
+/* The alternatives of a caption: pieces between bars, each one line; NULL has none. In the current scope. */
+char **caption_alternatives(const char *caption, size_t *n);
+
 /* Vectors [n, E] of n texts, in the current scope. */
 typedef struct {
     tensor *(*embed)(void *context, const char *const *texts, int64_t n);

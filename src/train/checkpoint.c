@@ -91,13 +91,18 @@ static void write_state(const char *path, const optimizer *o, const progress_sta
     safetensors_write(path, items, n, m);
 }
 
-static void write_files(const char *folder, config model, params *p, const lora *adapters, optimizer *o,
-                        const progress_state *state) {
-    char *text = json_text(model.value);
-    file_write(path_join(folder, "config.json"), text, strlen(text));
+static void write_own_weights(const saved_model *m, const char *path) { params_save(m->weights, path, F32, NULL); }
+static void write_own_adapters(const saved_model *m, const char *path) { lora_save(m->adapters, path); }
+const model_layout OWN_LAYOUT = {"config.json", "weights.safetensors", true, write_own_weights, write_own_adapters};
+
+static const char ADAPTERS[] = "adapter.safetensors";
+
+static void write_files(const char *folder, const saved_model *m, optimizer *o, const progress_state *state) {
+    char *text = json_text(m->settings.value);
+    file_write(path_join(folder, m->layout->settings), text, strlen(text));
     optimizer_swap_average(o);
-    params_save(p, path_join(folder, "weights.safetensors"), F32, NULL);
-    if (adapters) lora_save(adapters, path_join(folder, "adapter.safetensors"));
+    m->layout->write_weights(m, path_join(folder, m->layout->weights));
+    if (m->adapters) m->layout->write_adapters(m, path_join(folder, ADAPTERS));
     optimizer_swap_average(o);
     write_state(path_join(folder, "state.safetensors"), o, state);
 }
@@ -113,8 +118,7 @@ static void remove_old(const char *folder) {
         }
 }
 
-char *checkpoint_write(const char *out, config model, params *p, const lora *adapters, optimizer *o,
-                       const progress_state *state) {
+char *checkpoint_write(const char *out, const saved_model *m, optimizer *o, const progress_state *state) {
     char *folder = path_join(out, "checkpoints"), *name = format("step-%010" PRId64, state->step);
     char *path = path_join(folder, name);
     scope_begin();
@@ -122,15 +126,15 @@ char *checkpoint_write(const char *out, config model, params *p, const lora *ada
         char *fresh = path_join(folder, format(".writing-%s", name));
         if (folder_exists(fresh)) remove_folder(fresh);
         folder_make(fresh);
-        write_files(fresh, model, p, adapters, o, state);
+        write_files(fresh, m, o, state);
         sync_folder(fresh);
         if (rename(fresh, path)) fail_errno(HISS_ERROR_FILE, "%s: cannot be renamed to %s", fresh, path);
         sync_folder(folder);
     }
     point(out, "latest", format("checkpoints/%s", name));
-    point(out, "config.json", "latest/config.json");
-    point(out, "weights.safetensors", "latest/weights.safetensors");
-    if (adapters) point(out, "adapter.safetensors", "latest/adapter.safetensors");
+    point(out, m->layout->settings, format("latest/%s", m->layout->settings));
+    point(out, m->layout->weights, format("latest/%s", m->layout->weights));
+    if (m->adapters) point(out, ADAPTERS, format("latest/%s", ADAPTERS));
     remove_old(folder);
     scope_end();
     return path;
@@ -159,14 +163,14 @@ static void restore_measured(const char *path, params *p) {
     }
 }
 
-progress_state checkpoint_restore(const char *folder, config model, params *parameters, optimizer *o) {
+progress_state checkpoint_restore(const char *folder, const saved_model *model, optimizer *o) {
     scope_begin();
-    config saved = config_load(path_join(folder, "config.json"));
-    if (!json_equal(saved.value, model.value))
+    config saved = config_load(path_join(folder, model->layout->settings));
+    if (!json_equal(saved.value, model->settings.value))
         fail(HISS_ERROR_ARGUMENT,
-             "%s: the run was made with another recipe or other classes: config.json differs; train "
+             "%s: the run was made with another recipe or other classes: %s differs; train "
              "into another folder",
-             folder);
+             folder, model->layout->settings);
     const store *s = store_open(path_join(folder, "state.safetensors"));
     config m = store_metadata(s);
     progress_state p = {
@@ -178,7 +182,7 @@ progress_state checkpoint_restore(const char *folder, config model, params *para
         .data = strtoull(need(m, "data"), NULL, 10),
     };
     if (p.step < 0) fail(HISS_ERROR_FORMAT, "%s: step %" PRId64 " in state.safetensors", folder, p.step);
-    restore_measured(path_join(folder, "weights.safetensors"), parameters);
+    if (model->layout->frozen) restore_measured(path_join(folder, model->layout->weights), model->weights);
     optimizer_restore(o, s, strtoll(need(m, "updates"), NULL, 10));
     scope_end();
     return p;

@@ -58,7 +58,7 @@ dataset_settings dataset_settings_read(config c, int64_t hop) {
     static const char *const keys[] = {"path",           "sample_rate", "seconds",  "frames",    "channel",
                                        "trim_db",        "normalise",   "level_db", "fade",      "crop",
                                        "shortest",       "held_out",    "balance",  "cache_mib", "class",
-                                       "held_out_clips", "by_length",   "augment",  NULL};
+                                       "held_out_clips", "by_length",   "augment",  "latents",   NULL};
     config_only(c, keys);
     dataset_settings s = {.rate = (int) config_need_int(c, "sample_rate", 1000, 192000)};
     s.samples = config_int(c, "frames", 0, 1, 1 << 20) * hop;
@@ -189,7 +189,7 @@ static bool fetch(dataset *d, size_t i, sound *to) {
 static void fill_cache(dataset *d) {
     for (size_t i = 0; i < d->list->count; i++) {
         progress("reading recordings", (int64_t) i, (int64_t) d->list->count);
-        if (d->cached >= d->settings.cache_bytes) {
+        if (d->settings.listed || d->cached >= d->settings.cache_bytes) {
             d->state[i] = PASSING;
         } else if (load(d, i, d->home, &d->sounds[i])) {
             d->state[i] = CACHED;
@@ -269,6 +269,16 @@ const mel_front *dataset_front(const dataset *d) { return d->settings.mel; }
 size_t dataset_usable(const dataset *d, bool held_out) { return d->part_count[held_out]; }
 int64_t dataset_cached_bytes(const dataset *d) { return d->cached; }
 double dataset_seconds(const dataset *d) { return d->seconds; }
+
+void dataset_keep(dataset *d, const bool *usable) {
+    for (size_t i = 0; i < d->list->count; i++)
+        if (!usable[i]) d->state[i] = BROKEN;
+    d->part_count[0] = d->part_count[1] = 0;
+    divide(d);
+    if (!d->part_count[0]) fail(HISS_ERROR_ARGUMENT, "none of the %zu recordings can be used", d->list->count);
+    d->order_epoch = -1;
+    sort_by_class(d);
+}
 
 uint64_t dataset_fingerprint(const dataset *d) {
     uint64_t h = 0xCBF29CE484222325u;
@@ -425,6 +435,22 @@ static void vary_clip(dataset *d, random_key key, random_key clip, int64_t place
     augment_level(&d->settings.augment, variety, x, T);
 }
 
+size_t dataset_choose(dataset *d, random_key key, int64_t place, random_key *clip) {
+    *clip = random_child(random_child(key, PURPOSE_CLIPS), (uint64_t) place);
+    return choose(d, key, *clip, place, 0);
+}
+
+/* Spread over the list, which is sorted by name and so by class. */
+static size_t held_out_at(const dataset *d, int64_t place) {
+    const size_t n = d->part_count[1];
+    return (size_t) ((double) place / (double) dataset_held_out_clips(d) * (double) n) % n;
+}
+
+size_t dataset_choose_held_out(const dataset *d, random_key key, int64_t place, random_key *clip) {
+    *clip = random_child(random_child(key, PURPOSE_HELD_OUT), (uint64_t) place);
+    return d->part[1][held_out_at(d, place)];
+}
+
 batch *dataset_batch(dataset *d, random_key key, int64_t index, int64_t size, double class_dropout) {
     const bool varied = d->settings.augment.on;
     batch *b = batch_new(d, size);
@@ -454,8 +480,7 @@ batch *dataset_held_out(dataset *d, random_key key, int64_t first, int64_t size)
     for (int64_t i = 0; i < size; i++) {
         int64_t place = first + i;
         random_key clip = random_child(random_child(key, PURPOSE_HELD_OUT), (uint64_t) place);
-        /* Spread over the list, which is sorted by name and so by class. */
-        size_t item = (size_t) ((double) place / (double) dataset_held_out_clips(d) * (double) n) % n, tried = 0;
+        size_t item = held_out_at(d, place), tried = 0;
         scope_begin();
         sound s;
         while (!fetch(d, d->part[1][item], &s)) {

@@ -33,6 +33,7 @@ typedef struct {
     bool features; /* keep the mel spectrograms of whole recordings and not their sound: see dataset_features */
     const char *const *class_names; /* in this order; NULL: the recordings' own, sorted */
     size_t class_count;
+    bool listed;    /* only which recordings there are: a source reads them by itself */
     bool names_say; /* recordings without class and caption are captioned by their names */
 } dataset_settings;
 
@@ -57,6 +58,12 @@ enum { FEATURE_UNIT = 2048 };
 const tensor *dataset_features(const dataset *d, size_t i);
 const size_t *dataset_part(const dataset *d, bool held_out, size_t *count);
 
+/* Leaves out the recordings that turned out to be of no use; fails if none is left. */
+void dataset_keep(dataset *d, const bool *usable);
+/* Which recording clip `place` of a run is, and the clip's key; which the held-out clip `place` is. Not for two threads at once. */
+size_t dataset_choose(dataset *d, random_key key, int64_t place, random_key *clip);
+size_t dataset_choose_held_out(const dataset *d, random_key key, int64_t place, random_key *clip);
+
 /* One batch. */
 typedef struct {
     int64_t size;
@@ -69,6 +76,9 @@ typedef struct {
     tensor *text;      /* [B, E] of captions, or NULL */
     float *seconds;    /* [B] of sound before the silence that fills the canvas */
     uint32_t *handles; /* [B] bits: which conditions are given */
+    /* Of latents (stable_source.h), whose noise is [B, N, L]: */
+    tensor *latents, *states, *mask; /* [B, N, L]; [B, S, E] and bytes [B, S], or NULL */
+    double *begin, *total;           /* [B] seconds: of the window in its recording, of all that */
 } batch;
 
 /* Clips of batch `index` (steps times accumulation), all draws from the key; class_dropout: the part of the clips that

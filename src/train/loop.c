@@ -154,7 +154,7 @@ static void read_recipe(run *r) {
     if (r->recipe->lora && o->distil)
         fail(HISS_ERROR_ARGUMENT, "%s: lora: distilling learns all weights; leave it out", o->recipe);
     if (r->recipe->lora) device_switch(false); /* adapters live on the host */
-    if (r->recipe->lora && !r->recipe->from)
+    if (r->recipe->lora && !r->recipe->from && !r->recipe->adopted)
         fail(HISS_ERROR_ARGUMENT, "adapters (--lora) are learned for a trained model: name it (--from MODEL)");
     if (o->has_seed) r->recipe->seed = o->seed;
     if (o->has_precision) r->recipe->numbers = o->numbers;
@@ -179,7 +179,7 @@ static void open_data(run *r) {
              "a manifest",
              path);
     r->model = recipe_model(r->recipe, list->classes, list->class_count);
-    trainable_data d = {r->data, r->recipe->document, r->model, r->options->out};
+    trainable_data d = {r->data, r->recipe->document, r->model, r->options->out, r->recipe->adopted};
     r->source = r->recipe->system->source ? r->recipe->system->source(&d) : dataset_source(r->data);
 }
 
@@ -198,10 +198,10 @@ static void start_from(const run *r, const model *from) {
 }
 
 /* Changes with any weight. */
-static uint64_t fingerprint_of(const model *m) {
+static uint64_t fingerprint_of(const params *p) {
     uint64_t h = 0xCBF29CE484222325u;
-    for (size_t i = 0; m && i < m->parameters->count; i++) {
-        const tensor *t = m->parameters->items[i]->value;
+    for (size_t i = 0; i < p->count; i++) {
+        const tensor *t = p->items[i]->value;
         const uint32_t *bits = t->data;
         for (int64_t k = 0, n = count(t); k < n; k++) h = (h ^ bits[k]) * 0x100000001B3u;
     }
@@ -212,31 +212,49 @@ static params *learned(const run *r) { return r->adapters ? lora_params(r->adapt
 
 static void merge_adapters(void *adapters) { lora_merge(adapters); }
 
-static void make_network(run *r) {
+/* A new network, with the weights of the model that training starts from, or that model itself. */
+static void open_network(run *r) {
     const trainable *system = r->recipe->system;
     const model *from = r->recipe->from;
+    if (r->recipe->adopted) {
+        r->network = r->recipe->adopted->network;
+        r->parameters = r->recipe->adopted->parameters;
+        return;
+    }
     binder *b = binder_new(random_child(r->key, KEY_START));
     r->network = system->make(r->model, b);
     r->parameters = binder_finish(b, true);
     if (from) start_from(r, from);
     if (from && system->teach) system->teach(r->network, from->network, r->recipe->document);
+}
+
+static saved_model to_save(const run *r) {
+    const model_layout *layout = r->recipe->system->layout ? r->recipe->system->layout : &OWN_LAYOUT;
+    return (saved_model){r->model, r->parameters, r->adapters, layout, r->network};
+}
+
+static void make_network(run *r) {
+    open_network(r);
     if (r->recipe->lora) r->adapters = lora_new(r->parameters, r->recipe->lora, random_child(r->key, KEY_ADAPTERS));
     r->optimizer = optimizer_new(&r->recipe->optimizer, learned(r));
     if (r->adapters) optimizer_watch(r->optimizer, merge_adapters, r->adapters);
     int64_t weights = params_elements(r->parameters) * (int64_t) sizeof(float);
+    if (r->recipe->adopted) weights += r->recipe->adopted->bytes;
     checkpoint_prepare(r->options->out, weights + optimizer_state_bytes(r->optimizer));
 }
 
 static void resume(run *r) {
     r->state = (progress_state){.held_out = NAN, .seed = r->recipe->seed, .data = dataset_fingerprint(r->data)};
-    if (r->recipe->from) r->state.data ^= fingerprint_of(r->recipe->from);
+    if (r->recipe->from) r->state.data ^= fingerprint_of(r->recipe->from->parameters);
+    if (r->recipe->adopted) r->state.data ^= fingerprint_of(r->recipe->adopted->parameters);
     char *latest = r->options->resume ? checkpoint_latest(r->options->out) : NULL;
     if (!latest) {
         if (r->recipe->system->fit && !r->recipe->from)
             r->recipe->system->fit(r->network, r->source, random_child(r->key, KEY_FIT));
         return;
     }
-    progress_state saved = checkpoint_restore(latest, r->model, r->parameters, r->optimizer);
+    const saved_model model = to_save(r);
+    progress_state saved = checkpoint_restore(latest, &model, r->optimizer);
     if (saved.data != r->state.data)
         warn("the recordings, or the model started from, are not those of before: the losses will differ");
     if (saved.seed != r->state.seed) warn("the seed is not that of before: the losses will differ");
@@ -353,7 +371,8 @@ static void measure_held_out(run *r) {
 
 static void save(run *r) {
     scope_begin();
-    char *folder = checkpoint_write(r->options->out, r->model, r->parameters, r->adapters, r->optimizer, &r->state);
+    const saved_model model = to_save(r);
+    char *folder = checkpoint_write(r->options->out, &model, r->optimizer, &r->state);
     tell(r, TRAIN_CHECKPOINT, folder);
     scope_end();
 }

@@ -65,13 +65,25 @@ static void read_classes(recipe *r, config document) {
     r->data.class_names = names;
 }
 
+/* What a published model says of the sound it is trained on. */
+static void take_rate(const recipe *r, config data) {
+    if (!config_has(data, "sample_rate"))
+        json_object_set_new(data.value, "sample_rate", json_integer(r->adopted->rate));
+    if (config_int(data, "sample_rate", 0, 1, INT64_MAX) != r->adopted->rate)
+        fail(HISS_ERROR_ARGUMENT, "%s: sample_rate: that of %s is %d", data.where, r->adopted->path, r->adopted->rate);
+}
+
 static void read_data(recipe *r, config document) {
     config c = config_get(document, "data");
-    int64_t mels = r->system->mels(r->network), hop = mels ? r->system->hop(r->network) : 1;
+    int64_t mels = r->system->mels ? r->system->mels(r->network) : 0, hop = mels ? r->system->hop(r->network) : 1;
+    if (r->adopted) take_rate(r, c);
     r->data = dataset_settings_read(c, hop);
+    if (r->adopted && !config_has(c, "seconds")) r->data.samples = r->adopted->samples;
+    if (r->adopted) r->adopted->samples = r->data.samples;
     r->data_path = config_string(c, "path", NULL);
     r->data.features = r->system->features;
-    r->data.names_say = r->from != NULL;
+    r->data.listed = r->system->listed;
+    r->data.names_say = r->from || r->adopted;
     read_classes(r, document);
     r->by_class = config_bool(c, "class", r->from && r->data.class_count);
     if (r->by_class && !r->system->classes)
@@ -96,7 +108,13 @@ static void choose_start(recipe *r, config c, const char *from, bool distil) {
     if (!from) from = config_string(c, "from", distil ? "default" : NULL);
     if (distil && !(r->system = r->system->few_steps))
         fail(HISS_ERROR_ARGUMENT, "%s: %s cannot be distilled into few steps; mel-dit can", c.where, system);
+    if (r->system->adopt && !from)
+        fail(HISS_ERROR_ARGUMENT, "%s: %s is trained from a published model: name it (--from MODEL)", c.where, system);
     if (!from) return;
+    if (r->system->adopt) {
+        r->adopted = r->system->adopt(from, c);
+        return;
+    }
     r->from = model_open(!strcmp(from, "default") ? shipped_model("sound") : from);
     if (strcmp(r->from->system->name, system) != 0)
         fail(HISS_ERROR_ARGUMENT, "%s: the recipe is for %s, and %s is of %s", c.where, system, from,
@@ -144,9 +162,9 @@ static void take_classes(recipe *r, config c) {
 }
 
 recipe *recipe_load(const char *path, const char *from, bool distil) {
-    static const char *const keys[] = {"about",     "system",  "network", "data",     "training",
-                                       "optimizer", "average", "every",   "sounds",   "canvas",
-                                       "classes",   "from",    "distil",  "sampling", NULL};
+    static const char *const keys[] = {"about",   "system",   "network",   "data",   "training", "optimizer",
+                                       "average", "every",    "sounds",    "canvas", "classes",  "from",
+                                       "distil",  "sampling", "diffusion", NULL};
     recipe *r = NEW(recipe);
     config c = r->document = config_load(path);
     config_only(c, keys);
@@ -166,6 +184,7 @@ recipe *recipe_load(const char *path, const char *from, bool distil) {
 }
 
 config recipe_model(const recipe *r, const char *const *classes, size_t class_count) {
+    if (r->adopted) return r->adopted->settings;
     json_t *o = json_make_object();
     json_object_set_new(o, "system", json_string(r->system->name));
     json_object_set_new(o, "sample_rate", json_integer(r->data.rate));

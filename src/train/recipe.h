@@ -13,7 +13,8 @@ typedef struct {
     config network; /* its configuration's keys */
     const model
         *from; /* the model that training starts from or is taught by, whose network and classes it has; or NULL */
-    const char *data_path; /* or NULL */
+    adopted_model *adopted; /* or the published model that is trained itself */
+    const char *data_path;  /* or NULL */
     dataset_settings data;
     mel_front front; /* data.mel points here for a network that takes a mel */
     bool by_class;

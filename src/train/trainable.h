@@ -10,11 +10,23 @@ typedef struct {
     const float *level;        /* [B]: the step or noise level */
 } loss_trace;
 
+/* A published model that is trained as it is, and saved as it came. */
+typedef struct {
+    const char *path;
+    void *network;
+    params *parameters;
+    config settings;
+    int rate;        /* hz */
+    int64_t samples; /* of a clip where the recipe says nothing; then as it says */
+    int64_t bytes;   /* of what is saved */
+} adopted_model;
+
 /* What a source of batches is made of. */
 typedef struct {
     dataset *data;
     config recipe, network;
     const char *out; /* the run's folder */
+    const adopted_model *adopted;
 } trainable_data;
 
 typedef struct trainable {
@@ -26,6 +38,11 @@ typedef struct trainable {
     void (*adapt_front)(config network, mel_front *f); /* what else its configuration says of it, or NULL */
     bool classes;                                      /* knows class labels */
     bool features;                                     /* is trained on mel spectrograms of whole recordings */
+    bool listed;                                       /* its source reads the recordings by itself */
+    /* Opens the model that training starts from, in place of `make`; NULL: networks are made. Its source may look for the recipe's
+     * further objects. */
+    adopted_model *(*adopt)(const char *from, config recipe);
+    const struct model_layout *layout; /* of the folder it is saved in (checkpoint.h); NULL: hiss's own */
     /* Binds the network that a configuration tells; what it returns goes to loss. */
     void *(*make)(config network, binder *b);
     /* Makes its batches; NULL: the dataset's clips as they are. */
@@ -45,7 +62,7 @@ typedef struct trainable {
 
 /* NULL-terminated. */
 extern const trainable *const TRAINABLES[];
-extern const trainable TRAIN_MEL_DIT, TRAIN_VOCODER, TRAIN_JUDGE, DISTIL_MEL_DIT;
+extern const trainable TRAIN_MEL_DIT, TRAIN_VOCODER, TRAIN_JUDGE, TRAIN_STABLE_AUDIO, DISTIL_MEL_DIT;
 /* Fails with the nearest names. */
 const trainable *trainable_named(const char *name);
 

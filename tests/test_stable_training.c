@@ -1,0 +1,356 @@
+/* Training of stable-audio-tools' models on small stored ones: what batches hold, the loss falls, folders that come out, stopped and
+ * killed runs. That losses and gradients are the original's is shown by the parity cases. Run with "--train RECIPE FROM DATA OUT
+ * STEPS" it is the child that gets killed. */
+#include "test.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/parallel.h"
+#include "base/random.h"
+#include "base/text.h"
+#include "signal/audio.h"
+#include "systems/generate.h"
+#include "systems/stable_audio.h"
+#include "train/checkpoint.h"
+#include "train/loop.h"
+#include "train/stable_source.h"
+
+static char root[] = "/tmp/hiss-stable-training-XXXXXX";
+static const char *under_root(const char *name) { return path_join(root, name); }
+
+enum { RATE = 8000, HOP = 8, WINDOW = 21, LATENT = 4 }; /* of the stored model */
+
+/* --- what is trained on --- */
+
+static void write_sound(const char *name, int channels, int64_t frames, uint64_t stream) {
+    scope_begin();
+    audio *a = audio_new(frames, channels, RATE);
+    random_normal((random_key){3, stream}, 0, a->samples, (size_t) (frames * channels));
+    for (int64_t i = 0; i < frames * channels; i++) a->samples[i] *= 0.1f;
+    audio_write(under_root(format("sounds/%s", name)), a, AUDIO_FLOAT);
+    scope_end();
+}
+
+static const char MANIFEST[] = "path\tcaption\tsplit\n"
+                               "a-short.wav\train | heavy rain\ttrain\n"
+                               "b-long.wav\tdrums\ttrain\n"
+                               "c-broken.wav\tnothing\ttrain\n"
+                               "d-mono.wav\train on a roof\ttrain\n"
+                               "e-held.wav\tdrums\theld-out\n";
+
+/* The stored model at a rate that recordings can have. */
+static void write_model(void) {
+    const char *from = TEST_DATA "/parity/stable_audio_open/e2e_small";
+    folder_make(under_root("small"));
+    const bytes settings = file_read(path_join(from, "model_config.json"), 1 << 20),
+                weights = file_map(path_join(from, "model.ckpt"));
+    char *words = copy_string((const char *) settings.data), *rate = strstr(words, "\"sample_rate\": 16,");
+    words = format("%.*s\"sample_rate\": 8000,%s", (int) (rate - words), words, strchr(rate, ',') + 1);
+    file_write(under_root("small/model_config.json"), words, strlen(words));
+    file_write(under_root("small/model.ckpt"), weights.data, weights.size);
+    if (symlink(path_join(from, "t5-base"), under_root("small/t5-base"))) perror("symlink");
+}
+
+static const char RECIPE[] =
+    "{\"system\": \"stable-audio\", \"data\": {\"held_out_clips\": 1},"
+    " \"training\": {\"batch\": 2, \"accumulate\": 2, \"steps\": 60, \"precision\": \"f32\", \"seed\": 3},"
+    " \"optimizer\": {\"kind\": \"adamw\", \"learning_rate\": 0.002, \"weight_decay\": 0.001, \"warmup\": 3},"
+    " \"average\": {\"decay\": 0.9},"
+    " \"every\": {\"log\": 10, \"held_out\": 20, \"sounds\": 0, \"checkpoint\": %d}}";
+
+static void write_text(const char *name, const char *text) { file_write(under_root(name), text, strlen(text)); }
+
+static int set_up(void **state) {
+    (void) state;
+    if (!mkdtemp(root)) return 1;
+    scope_begin();
+    folder_make(under_root("sounds"));
+    write_sound("a-short.wav", 2, 100, 1);
+    write_sound("b-long.wav", 2, 3 * RATE - 100, 2); /* 3 s, 363 latents */
+    write_sound("d-mono.wav", 1, 300, 3);
+    write_sound("e-held.wav", 2, 400, 4);
+    write_text("sounds/c-broken.wav", "no sound");
+    write_text("sounds/list.tsv", MANIFEST);
+    write_text("recipe.json", format(RECIPE, 10));
+    write_text("often.json", format(RECIPE, 1));
+    write_model();
+    scope_end();
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void) state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", root);
+    return system(command);
+}
+
+static train_options options_for(const char *out, int64_t steps, bool resume) {
+    return (train_options){.recipe = under_root("recipe.json"),
+                           .from = under_root("small"),
+                           .data = under_root("sounds/list.tsv"),
+                           .out = under_root(out),
+                           .steps = steps,
+                           .resume = resume};
+}
+
+/* --- batches --- */
+
+static batch_source source_of(dataset **data, const char *folder) {
+    static stable_learner learner;
+    dataset_settings s = {.rate = RATE, .samples = WINDOW * HOP, .held_out_clips = 1, .listed = true};
+    learner = stable_audio_open_learning(under_root("small"));
+    *data = dataset_open(under_root("sounds/list.tsv"), &s);
+    const stable_source_settings settings = {*data, &learner, under_root("small"), under_root(folder), 0.3};
+    return stable_source(&settings);
+}
+
+/* Windows are told their seconds, lie within their recording, and a part of them is given no tokens. */
+static void test_windows(void **state) {
+    (void) state;
+    enum { BATCHES = 100, SIZE = 3 };
+    scope_begin();
+    dataset *data;
+    const batch_source source = source_of(&data, "kept");
+    assert_int_equal(dataset_usable(data, false), 3); /* without the broken one */
+    int given = 0, low[SIZE] = {0}, begins[3] = {0};
+    for (int k = 0; k < BATCHES; k++) {
+        scope_begin();
+        const batch *b = source.draw(source.context, (random_key){1, 1}, k, SIZE, 0);
+        assert_int_equal(b->latents->shape[1], WINDOW);
+        assert_int_equal(b->latents->shape[2], LATENT);
+        for (int i = 0; i < SIZE; i++) {
+            given += (b->handles[i] & GIVEN_CROSS) != 0;
+            assert_true(b->total[i] == 1 ? b->begin[i] == 0 : b->total[i] == 3 && b->begin[i] >= 0);
+            assert_true(b->begin[i] == floor(b->begin[i]) && b->begin[i] < 3);
+            begins[(int) b->begin[i]]++;
+            const uint8_t *mask = (const uint8_t *) b->mask->data + (size_t) i * (size_t) b->mask->shape[1];
+            assert_true(mask[0] && !mask[b->mask->shape[1] - 1]);
+            const float *last = f32(b->states) + ((i + 1) * b->mask->shape[1] - 1) * b->states->shape[2];
+            assert_true(*last == 0);
+        }
+        for (int i = 0; i < SIZE; i++) low[i] += b->level[i] < 0.5;
+        scope_end();
+    }
+    for (int i = 0; i < SIZE; i++) assert_true(low[i] > BATCHES / 4 && low[i] < 3 * BATCHES / 4);
+    assert_true(begins[1] > 20 && begins[2] > 20); /* a third of the windows are of the long recording */
+    assert_true(given > SIZE * BATCHES * 6 / 10 && given < SIZE * BATCHES * 8 / 10);
+    const batch *one = source.draw(source.context, (random_key){1, 1}, 7, SIZE, 0),
+                *again = source.draw(source.context, (random_key){1, 1}, 7, SIZE, 0);
+    assert_memory_equal(f32(one->latents), f32(again->latents), tensor_bytes(one->latents));
+    scope_end();
+}
+
+static int64_t newest(const char *folder) {
+    int64_t most = 0;
+    struct stat s;
+    for (char **name = folder_list(folder); *name; name++)
+        if (!stat(path_join(folder, *name), &s)) {
+            const int64_t at = (int64_t) s.st_mtim.tv_sec * 1000000000 + s.st_mtim.tv_nsec;
+            most = at > most ? at : most;
+        }
+    return most;
+}
+
+static size_t files_in(const char *folder) {
+    size_t n = 0;
+    for (char **name = folder_list(folder); *name; name++) n++;
+    return n;
+}
+
+/* What is kept is not computed again, and what was lost is; a recording that changed is another one. */
+static void test_kept(void **state) {
+    (void) state;
+    scope_begin();
+    dataset *data;
+    const char *folder = under_root("kept");
+    source_of(&data, "kept");
+    const size_t files = files_in(folder);
+    assert_int_equal(files,
+                     4 + 5); /* recordings; texts, "drums" once: rain, heavy rain, drums, nothing, rain on a roof */
+    const int64_t before = newest(folder);
+    source_of(&data, "kept");
+    assert_true(newest(folder) == before);
+    unlink(path_join(folder, folder_list(folder)[0]));
+    source_of(&data, "kept");
+    assert_int_equal(files_in(folder), files);
+    assert_true(newest(folder) > before);
+    write_sound("d-mono.wav", 1, 310, 3);
+    source_of(&data, "kept");
+    assert_int_equal(files_in(folder), files + 1);
+    scope_end();
+}
+
+/* --- runs --- */
+
+static double losses[64];
+static int loss_count;
+static void watch(const train_report *report, void *context) {
+    (void) context;
+    if (report->event == TRAIN_STEP && loss_count < 64) losses[loss_count++] = report->loss;
+}
+
+/* The names, shapes and types of the published file; only the transformer and the conditioner differ. */
+static void expect_published(const char *folder) {
+    const store *before = store_open(under_root("small/model.ckpt")),
+                *after = store_open(path_join(folder, "model.safetensors"));
+    size_t changed = 0;
+    assert_int_equal(store_count(before), store_count(after));
+    for (size_t i = 0; i < store_count(before); i++) {
+        const store_entry *a = store_at(before, i), *b = store_find(after, a->name);
+        assert_non_null(b);
+        assert_string_equal(shape_text(a->shape), shape_text(b->shape));
+        const tensor *x = store_read(before, a->name), *y = store_read(after, a->name);
+        const bool same = x->type == y->type && !memcmp(x->data, y->data, tensor_bytes(x));
+        changed += !same;
+        if (starts_with(a->name, "pretransform.")) assert_true(same);
+    }
+    assert_true(changed > 20);
+    assert_true(json_equal(config_load(under_root("small/model_config.json")).value,
+                           config_load(path_join(folder, "model_config.json")).value));
+}
+
+static void take(void *context, int64_t i, const audio *sound) {
+    (void) i;
+    *(int64_t *) context = sound->frames;
+}
+
+static void test_run(void **state) {
+    (void) state;
+    scope_begin();
+    train_options o = options_for("falls", 300, false);
+    o.watch = watch;
+    loss_count = 0;
+    const train_result r = train_run(&o);
+    assert_int_equal(r.step, 300);
+    assert_true(isfinite(r.held_out));
+    print_message("loss %g at first, %g at last\n", losses[0], losses[loss_count - 1]);
+    assert_true(losses[loss_count - 1] < 0.8 * losses[0]);
+    expect_published(under_root("falls"));
+    const model *m = model_open(under_root("falls"));
+    sound_request request = sound_request_for(m);
+    request.prompt = "rain";
+    request.steps = 2;
+    int64_t frames = 0;
+    generate_sounds(m, &request, take, &frames); /* its T5 is found by the link */
+    assert_int_equal(frames, WINDOW * HOP);
+    scope_end();
+}
+
+static void assert_same_file(const char *a, const char *b) {
+    const bytes x = file_map(a), y = file_map(b);
+    assert_int_equal(x.size, y.size);
+    assert_memory_equal(x.data, y.data, x.size);
+}
+
+static void expect_same_run(const char *a, const char *b) {
+    static const char *const files[] = {"model_config.json", "model.safetensors", "latest/state.safetensors"};
+    for (int i = 0; i < 3; i++)
+        assert_same_file(path_join(under_root(a), files[i]), path_join(under_root(b), files[i]));
+}
+
+static void test_resume(void **state) {
+    (void) state;
+    scope_begin();
+    train_options whole = options_for("whole", 24, false), part = options_for("part", 11, false);
+    train_run(&whole);
+    train_run(&part);
+    part.resume = true;
+    part.steps = 24;
+    train_run(&part);
+    expect_same_run("whole", "part");
+    scope_end();
+}
+
+static pid_t start_child(const char *out, const char *steps) {
+    const pid_t child = fork();
+    if (child) return child;
+    execl("/proc/self/exe", "test_stable_training", "--train", under_root("often.json"), under_root("small"),
+          under_root("sounds/list.tsv"), under_root(out), steps, (char *) NULL);
+    _exit(127);
+}
+
+static void wait_milliseconds(int64_t ms) { nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL); }
+
+/* Killed at any moment, the encoding of recordings too, and gone on from there: the run that was never killed. */
+static void test_kill(void **state) {
+    (void) state;
+    enum { KILLS = 5 };
+    scope_begin();
+    for (uint64_t i = 0; i < KILLS; i++) {
+        const pid_t child = start_child("killed", "24");
+        assert_true(child > 0);
+        wait_milliseconds(20 + (int64_t) random_below((random_key){9, 9}, i, 250));
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+        if (checkpoint_latest(under_root("killed"))) model_open(under_root("killed"));
+    }
+    train_options o = options_for("killed", 24, checkpoint_latest(under_root("killed")) != NULL);
+    o.recipe = under_root("often.json");
+    train_run(&o);
+    expect_same_run("whole", "killed");
+    scope_end();
+}
+
+/* --- what is refused --- */
+
+static void run_training(void *options) { train_run(options); }
+
+static void expect_refusal(const char *document, const char *from, const char *part) {
+    hiss_error error = {0};
+    scope_begin();
+    write_text("wrong.json", document);
+    train_options o = options_for("refused", 1, false);
+    o.recipe = under_root("wrong.json");
+    o.from = from;
+    assert_false(try_run(run_training, &o, &error));
+    if (!strstr(error.message, part)) print_error("%s\n", error.message);
+    assert_non_null(strstr(error.message, part));
+    scope_end();
+}
+
+static void test_refusals(void **state) {
+    (void) state;
+    scope_begin();
+#define PLAIN "{\"system\": \"stable-audio\", \"data\": {}"
+    const char *small = under_root("small");
+    expect_refusal(PLAIN "}", NULL, "--from");
+    expect_refusal(PLAIN "}", TEST_DATA "/parity/stable_audio_open/e2e_diffusers", "model_config.json");
+    expect_refusal("{\"system\": \"stable-audio\", \"data\": {\"sample_rate\": 44100}}", small, "sample_rate");
+    expect_refusal(PLAIN ", \"diffusion\": {\"timesteps\": \"often\"}}", small, "uniform");
+    expect_refusal(PLAIN ", \"network\": {\"depth\": 3}}", small, "depth");
+    expect_refusal("{\"system\": \"stable-audio\", \"data\": {\"trim_db\": 3}}", small, "trim_db");
+    scope_end();
+}
+
+/* --- the child --- */
+
+static void child_run(void *argument) {
+    char **a = argument;
+    train_options o = {.recipe = a[2], .from = a[3], .data = a[4], .out = a[5], .steps = atoll(a[6])};
+    o.resume = checkpoint_latest(o.out) != NULL;
+    train_run(&o);
+}
+
+int main(int argc, char **argv) {
+    threads_set(1); /* networks so small are not worth waking others */
+    if (argc == 7 && !strcmp(argv[1], "--train")) {
+        hiss_error error;
+        if (try_run(child_run, argv, &error)) return 0;
+        fprintf(stderr, "%s\n", error.message);
+        return 1;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_windows), cmocka_unit_test(test_kept), cmocka_unit_test(test_run),
+        cmocka_unit_test(test_resume),  cmocka_unit_test(test_kill), cmocka_unit_test(test_refusals),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
