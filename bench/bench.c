@@ -261,6 +261,7 @@ static void run(void *context) {
 }
 
 int main(int argc, char **argv) {
+    threads_spin_briefly(argv);
     threads_set(0);
     if (argc == 2 && !strcmp(argv[1], "--help")) return usage(stdout, 0);
     if (!read_options(argc, argv)) return usage(stderr, 2);

@@ -5,12 +5,17 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
+
+/* Turns of a loop with a pause of the processor in it: some tens of microseconds. */
+static const char SPINS[] = "2000";
 
 static int allowed_cores(void) {
     cpu_set_t set;
@@ -21,6 +26,11 @@ static int allowed_cores(void) {
 void threads_set(int count) { omp_set_num_threads(count > 0 ? count : allowed_cores()); }
 
 int threads_get(void) { return omp_get_max_threads(); }
+
+void threads_spin_briefly(char **words) {
+    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return;
+    if (!setenv("GOMP_SPINCOUNT", SPINS, 1)) execv("/proc/self/exe", words);
+}
 
 static cpu_features features;
 static pthread_once_t once = PTHREAD_ONCE_INIT;

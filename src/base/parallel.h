@@ -17,6 +17,12 @@
 void threads_set(int count);
 int threads_get(void);
 
+/* For the start of a program: how long a thread that is done with its part of a loop spins before it sleeps. libgomp's own
+ * choice, some milliseconds, wastes them in each loop when other work shares the cores (a command was seen to take twelve
+ * times as long); it reads the environment when it is loaded, so the program starts itself once more. Does nothing where
+ * the user has chosen (OMP_WAIT_POLICY, GOMP_SPINCOUNT). */
+void threads_spin_briefly(char **words);
+
 /* Loops shorter than this many elements are not worth waking threads for. */
 enum { PARALLEL_MIN = 1 << 14 };
 

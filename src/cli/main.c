@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/parallel.h"
 #include "base/scope.h"
 #include "base/text.h"
 #include "cli/commands.h"
@@ -66,6 +67,7 @@ static void print_warning(const char *message) { fprintf(stderr, "hiss: warning:
 static void ignore_warning(const char *message) { (void) message; }
 
 int main(int argc, char **argv) {
+    threads_spin_briefly(argv);
     hiss_error error = {0};
     words w = {argc, argv};
     interrupt_catch();

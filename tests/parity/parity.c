@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/parallel.h"
 #include "tensor/device.h"
 #include "tensor/tape.h"
 #include "weights_tsv.h"
@@ -232,6 +233,7 @@ static void run_all(void *context) {
 }
 
 int main(int count, char **words) {
+    threads_spin_briefly(words);
     hiss_error error;
     arguments a = {count, words};
     if (!try_run(run_all, &a, &error)) {
