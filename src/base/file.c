@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,14 +34,42 @@ static int open_read(const char *path, struct stat *about) {
     return f;
 }
 
-typedef struct {
-    void *data;
+typedef struct mapping {
+    struct mapping *prev, *next;
+    uint8_t *data;
     size_t size;
 } mapping;
 
+/* All that are mapped, in a ring: what else has an address is not given back by file_unneeded. */
+static mapping mapped = {.prev = &mapped, .next = &mapped};
+static pthread_mutex_t mapped_lock = PTHREAD_MUTEX_INITIALIZER;
+
 static void unmap(void *handle) {
     mapping *m = handle;
-    if (m->data) munmap(m->data, m->size);
+    if (!m->data) return;
+    pthread_mutex_lock(&mapped_lock);
+    m->prev->next = m->next;
+    m->next->prev = m->prev;
+    pthread_mutex_unlock(&mapped_lock);
+    munmap(m->data, m->size);
+}
+
+static void remember(mapping *m, uint8_t *data, size_t size) {
+    pthread_mutex_lock(&mapped_lock);
+    *m = (mapping){mapped.prev, &mapped, data, size};
+    m->prev->next = mapped.prev = m;
+    pthread_mutex_unlock(&mapped_lock);
+}
+
+void file_unneeded(const void *data, size_t size) {
+    const uintptr_t page = (uintptr_t) sysconf(_SC_PAGESIZE), first = ((uintptr_t) data + page - 1) / page * page,
+                    end = ((uintptr_t) data + size) / page * page;
+    if (first >= end) return;
+    pthread_mutex_lock(&mapped_lock);
+    for (const mapping *m = mapped.next; m != &mapped; m = m->next)
+        if (first >= (uintptr_t) m->data && end <= (uintptr_t) m->data + m->size)
+            madvise(m->data + (first - (uintptr_t) m->data), end - first, MADV_DONTNEED);
+    pthread_mutex_unlock(&mapped_lock);
 }
 
 bytes file_map(const char *path) {
@@ -59,7 +88,7 @@ bytes file_map(const char *path) {
     if (size) {
         void *data = mmap(NULL, size, PROT_READ, MAP_PRIVATE, f, 0);
         if (data == MAP_FAILED) fail_errno(HISS_ERROR_FILE, "%s: cannot be read", path);
-        *m = (mapping){data, size};
+        remember(m, data, size);
     }
     scope_end();
     return (bytes){size ? m->data : (const uint8_t *) "", size};

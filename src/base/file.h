@@ -13,6 +13,9 @@ typedef struct {
 
 /* The file's contents, memory-mapped, valid in the current scope. An empty file gives size 0. */
 bytes file_map(const char *path);
+/* Pages of a mapped file that will hardly be read again are given back to the system; read, they come again. Other memory stays
+ * as it is. */
+void file_unneeded(const void *data, size_t size);
 /* The file's contents as a string (a 0 byte follows data[size - 1]); larger than max_size is an error. */
 bytes file_read(const char *path, size_t max_size);
 

@@ -177,7 +177,7 @@ static upsampler bind_upsampler(binder *b, const generator_config *c, int stage,
     const tensor *w = bind(b, "weight", SHAPE(in, out, k), (init){INIT_KAIMING_NORMAL, 0, 0});
     const tensor *bias = bind(b, "bias", SHAPE(out), (init){INIT_ZERO, 0, 0});
     bind_pop(b);
-    r.dense.weight = keep_packed(transposed_kernel(w, r.stride), "transposed");
+    r.dense.weight = keep_transposed(w, r.stride);
     r.dense.bias = keep_packed(transposed_bias(bias, r.stride), "transposed bias");
     return r;
 }

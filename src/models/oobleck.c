@@ -207,7 +207,7 @@ static void bind_upsampling(const binding *k, const char *name, stage *s, int64_
     s->resample.bias = bind(k->b, "bias", SHAPE(out), (init){INIT_ZERO, 0, 0});
     bind_pop(k->b);
     if (k->learns) return;
-    s->dense = keep_packed(transposed_kernel(s->resample.weight, s->stride), "transposed");
+    s->dense = keep_transposed(s->resample.weight, s->stride);
     s->repeated = keep_packed(transposed_bias(s->resample.bias, s->stride), "transposed bias");
 }
 

@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "base/parallel.h"
+
 enum { PREFIX_DEPTH = 16, NAME_LENGTH = 512, PROBLEMS_SHOWN = 20, MOST_PARAMS = 1 << 20 };
 
 struct binder {
@@ -127,6 +130,12 @@ static bool same_shape(shape a, shape b) {
     return a.rank == b.rank && !memcmp(a.dims, b.dims, (size_t) a.rank * sizeof a.dims[0]);
 }
 
+static int64_t elements(shape s) {
+    int64_t n = 1;
+    for (int i = 0; i < s.rank; i++) n *= s.dims[i];
+    return n;
+}
+
 static void ignore(binder *b, const char *whole_name) {
     const char **longer = NEW_ARRAY(const char *, b->ignored_count + 1);
     if (b->ignored_count) memcpy(longer, b->ignored, b->ignored_count * sizeof *longer);
@@ -141,20 +150,65 @@ static const char *const NORMED[][2] = {{"weight_g", "weight_v"},
 
 static tensor *unite(const tensor *gain, tensor *direction) {
     const int64_t n = direction->shape[0], each = count(direction) / n;
+    const float *gains = f32(gain);
+    float *rows = f32(direction);
+#pragma omp parallel for schedule(static) if (n * each > PARALLEL_MIN)
     for (int64_t i = 0; i < n; i++) {
-        float *row = f32(direction) + i * each;
+        float *row = rows + i * each;
         double square = 0;
         for (int64_t k = 0; k < each; k++) square += (double) row[k] * row[k];
-        const float factor = f32(gain)[i] / (float) sqrt(square);
+        const float factor = gains[i] / (float) sqrt(square);
         for (int64_t k = 0; k < each; k++) row[k] *= factor;
     }
     return direction;
 }
 
-/* A weight that the file holds as gain and direction; NULL if it does not. */
-static tensor *load_normed(binder *b, const char *name, shape s) {
+/* --- values that stay in the file until they are asked for --- */
+
+/* Larger ones do; the rest is read at once. */
+enum { STAYS = 1 << 14 };
+
+typedef struct {
+    const store *from;
+    const char *name, *gain; /* gain: of a direction, or NULL */
+} stored_values;
+
+static const tensor *read_plain(void *context) {
+    const stored_values *v = context;
+    return store_read(v->from, v->name);
+}
+
+static const tensor *read_normed(void *context) {
+    const stored_values *v = context;
+    return unite(tensor_to_f32(store_read(v->from, v->gain)), tensor_to_f32(store_read(v->from, v->name)));
+}
+
+static void drop_pages(void *context) {
+    const stored_values *v = context;
+    scope_begin();
+    const tensor *t = store_read(v->from, v->name);
+    if (t->view) file_unneeded(t->data, tensor_bytes(t));
+    scope_end();
+}
+
+static void load_values(const binder *b, param *p, shape s, const char *name, const char *gain) {
+    stored_values *v = NEW(stored_values);
+    param_source *source = NEW(param_source);
+    *v = (stored_values){b->from, name, gain};
+    *source = (param_source){gain ? read_normed : read_plain, drop_pages, v};
+    p->source = source;
+    p->value = tensor_wrap(F32, s, NULL);
+    p->value->view = false;
+    p->value->home = b->home;
+    p->value->param = p;
+    if (count(p->value) < STAYS) param_data(p);
+}
+
+/* A weight that the file holds as gain and direction; false if it does not. */
+static bool load_normed(binder *b, param *p, shape s) {
+    const char *name = p->name;
     const size_t length = strlen(name), tail = strlen("weight");
-    if (length < tail || strcmp(name + length - tail, "weight") != 0) return NULL;
+    if (length < tail || strcmp(name + length - tail, "weight") != 0) return false;
     for (size_t i = 0; i < sizeof NORMED / sizeof *NORMED; i++) {
         const char *gain = format("%.*s%s", (int) (length - tail), name, NORMED[i][0]),
                    *direction = format("%.*s%s", (int) (length - tail), name, NORMED[i][1]);
@@ -162,28 +216,22 @@ static tensor *load_normed(binder *b, const char *name, shape s) {
         if (!g || !v) continue;
         ignore(b, gain);
         ignore(b, direction);
-        const tensor *gains = tensor_to_f32(store_read(b->from, gain));
-        if (same_shape(v->shape, s) && count(gains) == s.dims[0])
-            return unite(gains, tensor_to_f32(store_read(b->from, direction)));
-        problem(b, format("%s is %s with gains %s, expected %s", direction, shape_text(v->shape), shape_text(g->shape),
-                          shape_text(s)));
-        return tensor_zero(F32, s);
+        if (same_shape(v->shape, s) && elements(g->shape) == s.dims[0]) load_values(b, p, s, direction, gain);
+        else
+            problem(b, format("%s is %s with gains %s, expected %s", direction, shape_text(v->shape),
+                              shape_text(g->shape), shape_text(s)));
+        return true;
     }
-    return NULL;
+    return false;
 }
 
-static tensor *load(binder *b, const char *name, shape s) {
-    const store_entry *e = store_find(b->from, name);
-    tensor *normed = e ? NULL : load_normed(b, name, s);
-    if (normed) return normed;
-    if (!e) problem(b, format("%s %s is missing", name, shape_text(s)));
+static void load(binder *b, param *p, shape s) {
+    const store_entry *e = store_find(b->from, p->name);
+    if (!e && load_normed(b, p, s)) return;
+    if (!e) problem(b, format("%s %s is missing", p->name, shape_text(s)));
     else if (!same_shape(e->shape, s))
-        problem(b, format("%s is %s, expected %s", name, shape_text(e->shape), shape_text(s)));
-    else {
-        tensor *t = store_read(b->from, name);
-        return t->type == F32 && !t->view ? t : tensor_to_f32(t); /* a view would show the file's changes */
-    }
-    return tensor_zero(F32, s);
+        problem(b, format("%s is %s, expected %s", p->name, shape_text(e->shape), shape_text(s)));
+    else load_values(b, p, s, p->name, NULL);
 }
 
 tensor *bind(binder *b, const char *name, shape s, init how) {
@@ -200,8 +248,9 @@ tensor *bind(binder *b, const char *name, shape s, init how) {
     p->trainable = true;
     p->version = 1;
     p->home = b->home;
-    if (b->from) p->value = load(b, p->name, s);
+    if (b->from) load(b, p, s);
     else draw(p->value = tensor_new(F32, s), how, random_child(b->key, hash_name(p->name)));
+    if (!p->value) p->value = tensor_zero(F32, s); /* a problem: the walk goes on */
     p->value->param = p;
     b->items[b->count++] = p;
     return p->value;
@@ -248,8 +297,8 @@ void params_save(const params *p, const char *path, dtype type, json_t *metadata
     scope_begin();
     named_tensor *items = NEW_ARRAY(named_tensor, p->count + 1);
     for (size_t i = 0; i < p->count; i++) {
-        const tensor *value = p->items[i]->value;
-        host_data(value); /* as it is now, wherever it was trained */
+        param_to_host(p->items[i]); /* as it is now, wherever it was trained */
+        const tensor *value = param_values(p->items[i]);
         items[i] = (named_tensor){p->items[i]->name, value->type == type ? value : tensor_convert(value, type)};
     }
     safetensors_write(path, items, p->count, metadata);

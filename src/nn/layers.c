@@ -32,6 +32,36 @@ const tensor *keep_packed(tensor *t, const char *name) {
     return t;
 }
 
+const tensor *keep_made(shape s, param_source from, const char *name) {
+    param_source *source = NEW(param_source);
+    *source = from;
+    tensor *t = tensor_wrap(F32, s, NULL);
+    t->view = false;
+    keep_packed(t, name);
+    t->param->source = source;
+    return t;
+}
+
+typedef struct {
+    const tensor *w;
+    int stride;
+} turning;
+
+static const tensor *make_transposed(void *context) {
+    const turning *t = context;
+    const tensor *w = param_values(t->w->param);
+    return transposed_kernel(w->type == F32 ? w : tensor_to_f32(w), t->stride);
+}
+
+static void drop_turned(void *context) { param_packed(((const turning *) context)->w->param); }
+
+const tensor *keep_transposed(const tensor *w, int stride) {
+    turning *t = NEW(turning);
+    *t = (turning){w, stride};
+    const shape s = SHAPE(stride * w->shape[1], w->shape[0], (w->shape[2] + stride - 1) / stride);
+    return keep_made(s, (param_source){make_transposed, drop_turned, t}, "transposed");
+}
+
 int64_t store_dimension(const store *s, const char *name, int axis, int64_t otherwise) {
     const store_entry *e = store_find(s, name);
     return e && e->shape.rank > axis ? e->shape.dims[axis] : otherwise;

@@ -23,6 +23,12 @@ tensor *apply_linear(affine a, const tensor *x);
 /* t itself, made of parameters: matrix operations keep its packed form as they keep a parameter's. */
 const tensor *keep_packed(tensor *t, const char *name);
 
+/* The same for a tensor of shape s that is made from parameters when it is first used, and kept packed alone. The source's
+ * context must live as long. */
+const tensor *keep_made(shape s, param_source from, const char *name);
+/* The kernel of a transposed convolution w [Cin, Cout, K] as a dense one's. */
+const tensor *keep_transposed(const tensor *w, int stride);
+
 /* Dimension `axis` of a file's tensor, or `otherwise` where there is no such tensor. */
 int64_t store_dimension(const store *s, const char *name, int axis, int64_t otherwise);
 

@@ -45,7 +45,7 @@ tensor *conv1d(const tensor *x, const tensor *w, const tensor *b, conv1d_options
     c.out = o.out;
     c.bias = b != NULL;
     PLACE(x);
-    PLACE(w);
+    w = placed_matrix(w);
     PLACE(b);
     tensor *y = tensor_result(o.out, SHAPE(c.batch, c.out_time, c.out_c));
     if (!recording()) scope_begin();
@@ -84,7 +84,7 @@ static void linear_backward(node *n) {
 tensor *linear(const tensor *x, const tensor *w, const tensor *b) {
     require(w->rank == 2 && x->shape[x->rank - 1] == w->shape[1]);
     PLACE(x);
-    PLACE(w);
+    w = placed_matrix(w);
     PLACE(b);
     conv1d_problem c = linear_problem(x, w);
     c.bias = b != NULL;

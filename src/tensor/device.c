@@ -155,7 +155,11 @@ static struct device_param *param_there(param *p) {
     }
     struct device_param *there = p->on_device;
     if (there->version != p->version && !there->ahead) {
-        opened->upload(there->value->data, p->value->data, tensor_bytes(p->value));
+        scope_begin();
+        const tensor *from = param_values(p);
+        opened->upload(there->value->data, (from->type == F32 ? from : tensor_to_f32(from))->data,
+                       tensor_bytes(p->value));
+        scope_end();
         there->version = p->version;
     }
     return there;
@@ -186,8 +190,8 @@ void param_changed_there(param *p) {
 
 void param_to_host(param *p) {
     if (!p->on_device || !p->on_device->ahead) return;
-    opened->download(p->value->data, p->on_device->value->data, tensor_bytes(p->value));
     p->on_device->ahead = false;
+    opened->download(param_data(p), p->on_device->value->data, tensor_bytes(p->value));
 }
 
 /* --- inputs there --- */
@@ -229,6 +233,8 @@ const tensor *brought(const tensor *t) {
     record(copy, bring_backward, INPUTS(t), NULL, 0);
     return copy;
 }
+
+const tensor *placed_matrix(const tensor *t) { return t->param && !device_current() ? t : placed(t); }
 
 const tensor *placed(const tensor *t) {
     if (!t) return NULL;

@@ -30,7 +30,7 @@ tensor *linear_columns(const tensor *x, const tensor *w, const tensor *b) {
     int64_t N = w->shape[0], M = w->shape[1];
     require(w->rank == 2 && x->shape[x->rank - 1] == N && (!b || count(b) == M));
     PLACE(x);
-    PLACE(w);
+    w = placed_matrix(w);
     PLACE(b);
     matmul_problem p = {count(x) / N, M, N, F32, F32, .b_transposed = true, .bias = b != NULL};
     shape s = shape_of(x);

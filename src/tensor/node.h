@@ -28,6 +28,8 @@ struct node {
  * placing its inputs: PLACE(x); */
 const tensor *placed(const tensor *t);
 #define PLACE(x) ((x) = placed(x))
+/* Of a parameter whose packed copy alone is read: itself on the host, without its values being made. */
+const tensor *placed_matrix(const tensor *t);
 /* For operations that only the host has: a copy of t there that has its gradient; t itself where operations run on the host. */
 const tensor *brought(const tensor *t);
 /* placed(t) in another element type: of a parameter, a copy that is kept until it changes. */

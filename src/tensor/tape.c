@@ -1,9 +1,11 @@
 /* The tape, parameters, and the precision policy. */
 #include "tensor/tape.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include "base/parallel.h"
+#include "tensor/convert.h"
 #include "tensor/node.h"
 
 static _Thread_local tape_state tape;
@@ -181,6 +183,56 @@ void params_zero_grad(params *p) {
         }
         clear(item->grad, size);
     }
+}
+
+/* --- values --- */
+
+/* Threads may share a model: its home takes what one of them allocates at a time. */
+static pthread_mutex_t home_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void unlock(void *lock) { pthread_mutex_unlock(lock); }
+
+scope *param_home_enter(const param *p) {
+    scope_begin();
+    pthread_mutex_lock(&home_lock);
+    defer(unlock, &home_lock);
+    return scope_switch(p->home);
+}
+
+void param_home_leave(scope *before) {
+    scope_switch(before);
+    scope_end();
+}
+
+static void *made(const param *p) { return __atomic_load_n(&p->value->data, __ATOMIC_ACQUIRE); }
+
+const tensor *param_values(const param *p) { return made(p) ? p->value : p->source->read(p->source->context); }
+
+void param_packed(const param *p) {
+    enum { LARGE = 1 << 25 };
+    if (made(p)) return;
+    if (p->source->drop) p->source->drop(p->source->context);
+    if (tensor_bytes(p->value) >= LARGE) memory_trim(); /* what it took to make it */
+}
+
+static void make_values(param *p) {
+    const size_t bytes = tensor_bytes(p->value);
+    scope *before = param_home_enter(p);
+    if (!made(p)) {
+        void *data = alloc(bytes + 1);
+        scope_switch(before);
+        const tensor *from = p->source->read(p->source->context);
+        convert(data, F32, from->data, from->type, count(from));
+        if (p->source->drop) p->source->drop(p->source->context);
+        __atomic_store_n(&p->value->data, data, __ATOMIC_RELEASE);
+    }
+    param_home_leave(before);
+}
+
+void *param_data(param *p) {
+    if (!made(p)) make_values(p);
+    param_to_host(p);
+    return p->value->data;
 }
 
 void param_changed(param *p) { p->version++; }

@@ -11,10 +11,20 @@
 
 #include "tensor/tensor.h"
 
+/* Where the values of a parameter are as long as nobody has asked for them as F32: in a file, or in other parameters. */
+typedef struct {
+    /* All values in any float type, contiguous, in the current scope or one that lives longer. */
+    const tensor *(*read)(void *context);
+    /* They will hardly be read again: a packed copy is made. NULL: nothing to do. */
+    void (*drop)(void *context);
+    void *context;
+} param_source;
+
 /* A named, learned tensor. Its memory belongs to the scope of the parameter list it is in. */
 typedef struct param {
     const char *name;           /* as the published checkpoint has it */
     tensor *value;              /* F32, in the checkpoint's layout ([out, in, kernel] for a convolution) */
+    const param_source *source; /* or NULL; value->data is NULL until f32(value) is called */
     float *grad;                /* as many as value, where the training runs, or NULL while not training */
     struct foreign *grad_block; /* that memory, on a device */
     bool trainable;
@@ -34,9 +44,18 @@ typedef struct {
 int64_t params_elements(const params *p);
 /* Allocates (zeroed) or clears the gradients of all trainable parameters. */
 void params_zero_grad(params *p);
-/* After writing to value->data. */
+/* The values as they are at hand, F32 or another float type, to read: for what makes a packed copy of them. */
+const tensor *param_values(const param *p);
+/* After that: memory that only served to read them may go. */
+void param_packed(const param *p);
+/* Opens a scope in which this thread alone allocates in the parameter's home, which is current until the other call. */
+scope *param_home_enter(const param *p);
+void param_home_leave(scope *before);
+/* After writing to the values: f32(value). */
 void param_changed(param *p);
-/* Where its values changed on a device, brings them back to value->data; f32() does. */
+/* Its values as F32 on the host, made or brought back from a device; f32(value) calls it. */
+void *param_data(param *p);
+/* Where its values changed on a device, brings them back. */
 void param_to_host(param *p);
 /* The gradient of a parameter or of all of them as the host reads it: grad itself, or a copy in the current scope. */
 const float *param_gradient(const param *p);

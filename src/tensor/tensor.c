@@ -67,6 +67,7 @@ tensor *tensor_wrap(dtype type, shape s, void *data) {
 }
 
 tensor *tensor_view(const tensor *t, int64_t first, shape s) {
+    if (!t->device) host_data(t);
     tensor *view = tensor_wrap(t->type, s, (char *) t->data + (size_t) first * dtype_size(t->type));
     view->device = t->device;
     view->home = scope_current();
@@ -94,10 +95,7 @@ char *shape_text(shape s) {
 }
 
 void *host_data(const tensor *t) {
-    if (t->param) {
-        param_to_host(t->param);
-        if (t->device) return t->param->value->data;
-    }
+    if (t->param && (t->device || t == t->param->value)) return param_data(t->param);
     if (!t->device) return t->data;
     tensor *moved = (tensor *) t; /* the values stay the same */
     scope *before = scope_switch(t->home);

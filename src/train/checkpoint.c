@@ -158,7 +158,7 @@ static void restore_measured(const char *path, params *p) {
         const tensor *value = store_find(s, item->name) ? tensor_to_f32(store_read(s, item->name)) : NULL;
         if (!value || count(value) != count(item->value))
             fail(HISS_ERROR_FORMAT, "%s: %s is missing or of another shape", path, item->name);
-        memcpy(item->value->data, value->data, tensor_bytes(value));
+        memcpy(f32(item->value), value->data, tensor_bytes(value));
         param_changed(item);
     }
 }

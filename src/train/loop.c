@@ -191,7 +191,7 @@ static void start_from(const run *r, const model *from) {
         if (count(old->value) != count(to->value))
             fail(HISS_ERROR_ARGUMENT, "%s: %s is %s, the recipe's network has %s: give it the same classes", from->path,
                  to->name, shape_text(shape_of(old->value)), shape_text(shape_of(to->value)));
-        memcpy(to->value->data, old->value->data, tensor_bytes(to->value));
+        memcpy(f32(to->value), f32(old->value), tensor_bytes(to->value));
         param_changed(to);
     }
     for (size_t i = 0; i < from->parameters->count; i++) from->parameters->items[i]->trainable = false;

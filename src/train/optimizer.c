@@ -218,6 +218,7 @@ static adam_factors prepare(const optimizer *o, double norm, double rate) {
 }
 
 static void update_here(optimizer *o, const adam_factors *f) {
+    for (size_t i = 0; i < o->count; i++) host_data(o->slots[i].of->value); /* they may lie in a file as yet */
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < o->run_count; i++) {
         const run *r = &o->runs[i];

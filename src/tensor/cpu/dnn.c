@@ -299,37 +299,53 @@ static void reorder(layout from, void *source, layout to, void *target) {
 
 static void forget_packed(void *slot) { *(struct packed **) slot = NULL; }
 
-/* w in the layout `wanted`; kept with its parameter. `plain` describes w->data. */
-static void *pack(const tensor *w, layout plain, bool turned, layout wanted) {
+/* How the checkpoint's values lie, in this type. */
+typedef layout plain_layout(const void *problem, dnnl_data_type_t type);
+
+/* From the type that the values have at hand, which oneDNN need not know. */
+static void reorder_values(const tensor *w, plain_layout *plain, const void *problem, layout to, void *target) {
+    scope_begin();
+    if (w->type != F32 && w->type != BF16) w = tensor_to_f32(w);
+    reorder(plain(problem, type_of(w->type)), w->data, to, target);
+    scope_end();
+}
+
+/* w in the layout `wanted`; kept with its parameter. */
+static void *pack(const tensor *w, plain_layout *plain, const void *problem, bool turned, layout wanted) {
     size_t size = dnnl_memory_desc_get_size(wanted);
     param *owner = w->param;
     if (!owner) {
         void *data = alloc(size);
-        reorder(plain, w->data, wanted, data);
+        reorder_values(w, plain, problem, wanted, data);
         return data;
     }
     packed *k = owner->packed;
     while (k && (k->turned != turned || !dnnl_memory_desc_equal(layout_of(k->memory), wanted))) k = k->next;
     if (!k) {
-        scope *before = scope_switch(owner->home);
+        scope *before = param_home_enter(owner);
         k = NEW(packed);
         k->data = alloc(size);
         k->turned = turned;
         check(dnnl_memory_create(&k->memory, wanted, cache.engine, k->data), "memory_create");
         defer(destroy_memory, k->memory);
         if (!owner->packed) defer(forget_packed, &owner->packed);
-        scope_switch(before);
+        param_home_leave(before);
         k->next = owner->packed;
         owner->packed = k;
     }
     if (k->version != owner->version) {
-        reorder(plain, w->data, wanted, k->data);
+        scope_begin();
+        reorder_values(param_values(owner), plain, problem, wanted, k->data);
+        scope_end();
+        param_packed(owner);
         k->version = owner->version;
     }
     return k->data;
 }
 
 /* --- convolutions --- */
+
+static layout plain_weights(const void *c, dnnl_data_type_t type) { return weights_layout(c, type, true); }
 
 static problem_key conv_key(const conv_problem *c, work kind) {
     return (problem_key){kind,
@@ -367,11 +383,10 @@ void conv_forward(const conv_problem *c, const void *x, const tensor *w, const f
     begin_locked();
     primitive *p = find_conv(c, FORWARD);
     if (!p->unsupported)
-        run(p, (void *[ROLES]){
-                   [X] = (void *) x,
-                   [W] = pack(w, weights_layout(c, dnnl_f32, true), false, described(p, dnnl_query_weights_md, 0)),
-                   [BIAS] = (void *) bias,
-                   [Y] = y});
+        run(p, (void *[ROLES]){[X] = (void *) x,
+                               [W] = pack(w, plain_weights, c, false, described(p, dnnl_query_weights_md, 0)),
+                               [BIAS] = (void *) bias,
+                               [Y] = y});
     bool unsupported = p->unsupported;
     scope_end();
     if (!unsupported) return;
@@ -391,10 +406,9 @@ void conv_backward_data(const conv_problem *c, const void *dy, const tensor *w, 
     begin_locked();
     primitive *p = find_conv(&b, BACKWARD_DATA);
     if (!p->unsupported)
-        run(p, (void *[ROLES]){
-                   [X] = dx,
-                   [W] = pack(w, weights_layout(c, dnnl_f32, true), false, described(p, dnnl_query_weights_md, 0)),
-                   [Y] = (void *) dy});
+        run(p, (void *[ROLES]){[X] = dx,
+                               [W] = pack(w, plain_weights, c, false, described(p, dnnl_query_weights_md, 0)),
+                               [Y] = (void *) dy});
     bool unsupported = p->unsupported;
     scope_end();
     if (!unsupported) return;
@@ -447,15 +461,19 @@ static primitive *find_product(const product *m) {
     return find(&key, describe_product_any, m);
 }
 
+static layout plain_matrix(const void *problem, dnnl_data_type_t type) {
+    const matmul_problem *q = problem;
+    return matrix(1, q->k, q->n, type, !q->b_transposed);
+}
+
 void matmul_weights(const matmul_problem *q, const void *a, const tensor *b, const float *bias, void *y) {
     product m = {1, q->m, q->n, q->k, q->in, q->out, false, false, true, q->bias, q->accumulate};
     begin_locked();
     primitive *p = find_product(&m);
     bool unsupported = p->unsupported;
     if (!unsupported) {
-        layout plain = matrix(1, q->k, q->n, dnnl_f32, !q->b_transposed);
         run(p, (void *[ROLES]){[X] = (void *) a,
-                               [W] = pack(b, plain, q->b_transposed, described(p, dnnl_query_weights_md, 0)),
+                               [W] = pack(b, plain_matrix, q, q->b_transposed, described(p, dnnl_query_weights_md, 0)),
                                [BIAS] = (void *) bias,
                                [Y] = y});
     }

@@ -92,12 +92,12 @@ static void forget(void *slot) { *(struct panels **) slot = NULL; }
 static panels *find(param *owner, panels_key key, size_t size) {
     for (panels *k = owner->panels; k; k = k->next)
         if (same(k->key, key)) return k;
-    scope *before = scope_switch(owner->home);
+    scope *before = param_home_enter(owner);
     panels *k = NEW(panels);
     k->data = alloc(size);
     k->key = key;
     if (!owner->panels) defer(forget, &owner->panels);
-    scope_switch(before);
+    param_home_leave(before);
     k->next = owner->panels;
     owner->panels = k;
     return k;
@@ -117,7 +117,11 @@ const float *panels_of(const tensor *w, int64_t out_c, int64_t in_c, int kernel,
     defer(unlock, NULL);
     panels *k = find(w->param, key, size);
     if (k->version != w->param->version) {
-        fill(k->data, w->data, out_c, in_c, kernel, key);
+        scope_begin();
+        const tensor *v = param_values(w->param);
+        fill(k->data, (v->type == F32 ? v : tensor_to_f32(v))->data, out_c, in_c, kernel, key);
+        scope_end();
+        param_packed(w->param);
         k->version = w->param->version;
     }
     scope_end();
