@@ -263,6 +263,64 @@ static void test_way(void **state) {
     scope_end();
 }
 
+static void write_silence(const char *name) {
+    audio *a = audio_new(RATE / 2, 1, RATE);
+    memset(a->samples, 0, (size_t) a->frames * sizeof(float));
+    audio_write(path_join(root, name), a, AUDIO_PCM16);
+}
+
+/* Frames that the two sounds have in common, as mel spectrograms: mean distance over frames from .. to. */
+static double apart_within(const char *a, const char *b, double from, double to) {
+    const audio *x = audio_read(path_join(root, a)), *y = audio_read(path_join(root, b));
+    const mel_front f = mel_front_named("hiss");
+    const tensor *p = mel_compute(&f, x->samples, x->frames), *q = mel_compute(&f, y->samples, y->frames);
+    double sum = 0, n = 0;
+    assert_int_equal(count(p), count(q));
+    for (int64_t i = (int64_t) (from * (double) count(p)); i < (int64_t) (to * (double) count(p)); i++, n++)
+        sum += fabs((double) f32(p)[i] - f32(q)[i]);
+    return sum / n;
+}
+
+/* Where only one of the sounds is, the result is what becomes of it alone; what lies between them is remade more. */
+static void test_into(void **state) {
+    (void) state;
+    scope_begin();
+    expect("generate -q --model tiny rain --seconds 2 --steps 4 -o one.wav", 0, NULL);
+    expect("generate -q --model tiny bell --seconds 3 --steps 4 --seed 9 -o two.wav", 0, NULL);
+    expect("generate -q --model tiny --init one.wav --into two.wav --strength 0.01 -o into.wav", 0, NULL);
+    assert_int_equal(audio_read(path_join(root, "into.wav"))->frames, 3 * RATE); /* the longer one's */
+    expect("generate -q --model tiny --init two.wav --strength 0.01 --seconds 3 -o alone.wav", 0, NULL);
+    assert_true(apart_within("into.wav", "alone.wav", 0.75, 1) < 0.2 * apart_within("into.wav", "alone.wav", 0, 0.25));
+    expect("generate -q --model tiny --init one.wav --into two.wav --strength 0.01 --seconds 8 --steps 4 -o gap.wav", 0,
+           NULL);
+    expect("generate -q --model tiny --init one.wav --into two.wav --strength 0.01 --seconds 8 --steps 6 -o other.wav",
+           0, NULL);
+    const double between = apart_within("gap.wav", "other.wav", 0.3, 0.6); /* the sounds end at 0.25, begin at 0.625 */
+    assert_true(apart_within("gap.wav", "other.wav", 0, 0.2) < 0.5 * between);
+    assert_true(apart_within("gap.wav", "other.wav", 0.7, 1) < 0.5 * between);
+    expect("generate -q --model tiny --reference one.wav --into two.wav --blend-part 0 --seconds 1 -o s.wav", 0, NULL);
+    expect("generate -q --model tiny --reference one.wav --seconds 1 -o t.wav", 0, NULL);
+    assert_true(apart("s.wav", "t.wav") == 0);
+    expect("generate -q --model tiny --reference one.wav --into two.wav --seconds 1 -o s.wav", 0, NULL);
+    assert_true(apart("s.wav", "t.wav") > 0);
+    scope_end();
+}
+
+static void test_into_errors(void **state) {
+    (void) state;
+    scope_begin();
+    write_silence("silence.wav");
+    expect("generate --model tiny rain --into one.wav -o x.wav", 2, "needs one to come from");
+    expect("generate --model tiny --init one.wav --into silence.wav -o x.wav", 2,
+           "the sound to go over into is silent");
+    expect("generate --model tiny --reference one.wav --into silence.wav -o x.wav", 2, "is silent");
+    expect("generate --model tiny --init one.wav --into two.wav --loop -o x.wav", 2, "a loop ends where it begins");
+    expect("generate --model tiny --init one.wav --into two.wav --inpaint 0:1 -o x.wav", 2, "give one of them");
+    expect("generate --model tiny --continue one.wav --into two.wav --seconds 4 -o x.wav", 2, "give one of them");
+    expect("generate --model tiny --init one.wav --into nowhere.wav -o x.wav", 1, "nowhere.wav");
+    scope_end();
+}
+
 static void test_quality(void **state) {
     (void) state;
     scope_begin();
@@ -403,12 +461,6 @@ static void test_bad_lengths(void **state) {
     scope_end();
 }
 
-static void write_silence(const char *name) {
-    audio *a = audio_new(RATE / 2, 1, RATE);
-    memset(a->samples, 0, (size_t) a->frames * sizeof(float));
-    audio_write(path_join(root, name), a, AUDIO_PCM16);
-}
-
 static void test_bad_files(void **state) {
     (void) state;
     scope_begin();
@@ -446,7 +498,7 @@ int main(void) {
         cmocka_unit_test(test_vocoder),     cmocka_unit_test(test_vary),         cmocka_unit_test(test_quality),
         cmocka_unit_test(test_way),         cmocka_unit_test(test_prompts),      cmocka_unit_test(test_card_prompts),
         cmocka_unit_test(test_bad_prompts), cmocka_unit_test(test_languages),    cmocka_unit_test(test_bad_lengths),
-        cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_bad_files),   cmocka_unit_test(test_into),         cmocka_unit_test(test_into_errors),
     };
     return cmocka_run_group_tests(tests, NULL, tear_down);
 }

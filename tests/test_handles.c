@@ -244,6 +244,75 @@ static void test_init(void **state) {
     scope_end();
 }
 
+/* Correlation of frames from .. to with those of another sound, over frames and bands. */
+static double correlation(const tensor *a, const tensor *b, int64_t from, int64_t to) {
+    double x = 0, y = 0, xx = 0, yy = 0, xy = 0, n = 0;
+    for (int64_t i = from * BANDS; i < to * BANDS; i++) {
+        const double p = f32(a)[i], q = f32(b)[i];
+        x += p, y += q, xx += p * p, yy += q * q, xy += p * q, n++;
+    }
+    return (xy - x * y / n) / sqrt((xx - x * x / n) * (yy - y * y / n));
+}
+
+/* Greatest change of the mean band from one fifth of a second to the next. */
+static double level_step(const tensor *mel) {
+    enum { BLOCK = 17 };
+    double most = 0, last = NAN;
+    for (int64_t f = 0; f + BLOCK <= mel->shape[0]; f += BLOCK) {
+        double mean = 0;
+        for (int64_t i = f * BANDS; i < (f + BLOCK) * BANDS; i++) mean += f32(mel)[i] / (BLOCK * BANDS);
+        if (!isnan(last)) most = fmax(most, fabs(mean - last));
+        last = mean;
+    }
+    return most;
+}
+
+/* Bursts of noise, dull and dense or bright and sparse. */
+static audio *bursts(double low_pass, int64_t every, double seconds) {
+    const audio *second = noise_sound(low_pass);
+    audio *a = audio_new((int64_t) (seconds * RATE), 1, RATE);
+    for (int64_t i = 0; i < a->frames; i++) a->samples[i] = second->samples[i % RATE] * (i / every % 2 ? 0.1f : 0.8f);
+    return a;
+}
+
+/* From one sound to another: the beginning is the first's and the end the second's, of windows that overlap too, with no step of the level
+ * between them that neither has. */
+static void test_into(void **state) {
+    (void) state;
+    scope_begin();
+    for (int k = 0; k < 2; k++) {
+        const double seconds = k ? 8 : 3;
+        sound_request r = request(seconds);
+        const audio *first = bursts(0.02, 9000, seconds), *second = bursts(1, 15000, seconds);
+        const mel_front f = mel_front_named("hiss");
+        const tensor *mels[] = {mel_compute(&f, first->samples, first->frames),
+                                mel_compute(&f, second->samples, second->frames)};
+        r.init = r.reference = first;
+        r.into = second;
+        r.blend_until = 1;
+        r.strength = 0.3;
+        r.guidance = 2;
+        const heard way = hear(r);
+        const int64_t F = way.mel[0]->shape[0], fifth = F / 5;
+        double begin[2] = {0}, end[2] = {0}, step = 0, own = 0;
+        for (int s = 0; s < SOUNDS; s++) {
+            for (int of = 0; of < 2; of++) {
+                begin[of] += correlation(way.mel[s], mels[of], 0, fifth) / SOUNDS;
+                end[of] += correlation(way.mel[s], mels[of], F - fifth, F) / SOUNDS;
+                own = fmax(own, level_step(mels[of]));
+            }
+            step += level_step(way.mel[s]) / SOUNDS;
+        }
+        print_message("%g s from one sound to another: begins %.2f like the first, %.2f like the second; ends %.2f, "
+                      "%.2f; greatest step of the level %.2f, of the two %.2f\n",
+                      seconds, begin[0], begin[1], end[0], end[1], step, own);
+        assert_true(begin[0] > 0.6 && begin[0] > begin[1] + 0.2);
+        assert_true(end[1] > 0.6 && end[1] > end[0] + 0.2);
+        assert_true(step < 1.5 * own);
+    }
+    scope_end();
+}
+
 /* Change from frame to frame around the middle of two turns, over that elsewhere; and the largest step between the samples there, over
  * the largest within. */
 static void seam_of(const audio *a, double *frames, double *samples) {
@@ -375,6 +444,7 @@ int main(void) {
         cmocka_unit_test(test_reference), cmocka_unit_test(test_init),
         cmocka_unit_test(test_loop),      cmocka_unit_test(test_continue_and_threads),
         cmocka_unit_test(test_vary),      cmocka_unit_test(test_long),
+        cmocka_unit_test(test_into),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

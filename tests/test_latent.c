@@ -156,6 +156,39 @@ static void test_parts(void **unused) {
     scope_end();
 }
 
+/* Two sounds that do not meet: at hardly any strength both are as they were, at their places and levels, and what lies between is the
+ * network's; where they meet, rows and levels go over. */
+static void test_into(void **unused) {
+    (void) unused;
+    scope_begin();
+    sound_request r = request();
+    audio *first = ramp_sound(), *second = ramp_sound();
+    first->frames = 10;
+    second->frames = 12;
+    for (int i = 0; i < LENGTH; i++)
+        first->samples[i] = i % 2 ? 0.4f : 0.2f, second->samples[i] = i % 2 ? -0.1f : 0.05f;
+    r.init = first;
+    r.into = second;
+    r.blend_until = 1;
+    r.strength = 0.01;
+    generate_sounds(&MODEL, &r, take, NULL);
+    for (int i = 0; i < 10; i++) assert_true(fabsf(made[i] - first->samples[i]) < 1e-5f);
+    for (int i = 0; i < 12; i++) assert_true(fabsf(made[LENGTH - 12 + i] - second->samples[i]) < 1e-5f);
+    for (int i = 10; i < 25; i++) {
+        const double way = 0.5 - 0.5 * cos(M_PI * (i - 10) / 15.0), gain = 0.4 / 0.95 * pow(0.25, way);
+        assert_true(fabs(made[i] - gain * (double) answer(i)) < 1e-5);
+    }
+    first->frames = second->frames = LENGTH;
+    r.strength = 0.5;
+    generate_sounds(&MODEL, &r, take, NULL);
+    assert_true(fabs(first_sigma - 1) < 1e-6);
+    for (int i = 0; i < LENGTH; i++) {
+        const double way = 0.5 - 0.5 * cos(M_PI * i / LENGTH), gain = 0.4 / 0.95 * pow(0.25, way);
+        assert_true(fabs(made[i] - gain * (double) answer(i)) < 1e-5);
+    }
+    scope_end();
+}
+
 static void ask_silent(void *argument) {
     (void) argument;
     sound_request r = request();
@@ -207,7 +240,7 @@ int main(void) {
     if (!mkdtemp(root)) return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_windows), cmocka_unit_test(test_strength), cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_silent),  cmocka_unit_test(test_pictures),
+        cmocka_unit_test(test_silent),  cmocka_unit_test(test_into),     cmocka_unit_test(test_pictures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -404,6 +404,32 @@ static void test_strength(void **state) {
     scope_end();
 }
 
+/* Latents go over from one sound to another; on no part of the way it is the sound of --init alone. */
+static void test_into(void **state) {
+    (void) state;
+    scope_begin();
+    precision_set(PRECISION_F32);
+    const model *m = model_open(path_join(root, "conditioned"));
+    sound_request r = quick(m);
+    r.sampler = "dpmpp-2m";
+    r.seconds = 0.2;
+    r.init = noise_sound(1600, 1);
+    r.strength = 0.2;
+    const made alone = make(m, &r);
+    audio *second = noise_sound(1600, 1);
+    for (int64_t i = 0; i < second->frames; i++) second->samples[i] *= i % 2 ? -3 : 1;
+    r.into = second;
+    assert_true(between(make(m, &r), alone) == 0);
+    r.blend_until = 1;
+    const made way = make(m, &r);
+    const int64_t part = 200 * 2, last = (1600 - 200) * 2;
+    const double begin = distance(way.samples, alone.samples, part),
+                 end = distance(way.samples + last, alone.samples + last, part);
+    print_message("way: %.3f from the first sound at its beginning, %.3f at its end\n", begin, end);
+    assert_true(begin < 0.5 * end);
+    scope_end();
+}
+
 /* --- handed on while it is decoded --- */
 
 typedef struct {
@@ -595,11 +621,22 @@ static int set_up(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),     cmocka_unit_test(test_conditions), cmocka_unit_test(test_refused_requests),
-        cmocka_unit_test(test_layouts),      cmocka_unit_test(test_broken),     cmocka_unit_test(test_not_numbers),
-        cmocka_unit_test(test_text_encoder), cmocka_unit_test(test_parts),      cmocka_unit_test(test_strength),
-        cmocka_unit_test(test_stream),       cmocka_unit_test(test_loop),       cmocka_unit_test(test_fit_turn),
-        cmocka_unit_test(test_long),         cmocka_unit_test(test_codec),      cmocka_unit_test(test_wrong_latents),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_conditions),
+        cmocka_unit_test(test_refused_requests),
+        cmocka_unit_test(test_layouts),
+        cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_not_numbers),
+        cmocka_unit_test(test_text_encoder),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_strength),
+        cmocka_unit_test(test_into),
+        cmocka_unit_test(test_stream),
+        cmocka_unit_test(test_loop),
+        cmocka_unit_test(test_fit_turn),
+        cmocka_unit_test(test_long),
+        cmocka_unit_test(test_codec),
+        cmocka_unit_test(test_wrong_latents),
     };
     return cmocka_run_group_tests(tests, set_up, clean_up);
 }

@@ -76,6 +76,10 @@ const option OPTION_TABLE[OPTS] = {
     [OPT_INIT] = {"init", 0, KIND_PATH, "SOUND", NULL, 0, 0, NULL, "a sound to start from, in place of noise", NULL},
     [OPT_STRENGTH] = {"strength", 0, KIND_NUMBER, "PART", NULL, 0.01, 1, "0.5",
                       "how far the sound started from is given up: 1 all of it", NULL},
+    [OPT_INTO] = {"into", 0, KIND_PATH, "SOUND", NULL, 0, 0, NULL,
+                  "a second sound: what starts from --init ends as this one, and so does the style of --reference; "
+                  "--blend-part 0.5 in place of 0-1 stays half-way",
+                  NULL},
     [OPT_VARY] = {"vary", 0, KIND_PATH, "SOUND", NULL, 0, 0, NULL,
                   "a sound to make variations of: started from, and its style kept", NULL},
     [OPT_AMOUNT] = {"amount", 0, KIND_NUMBER, "PART", NULL, 0.01, 1, "0.3",

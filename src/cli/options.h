@@ -32,6 +32,7 @@ typedef enum {
     OPT_REFERENCE,
     OPT_INIT,
     OPT_STRENGTH,
+    OPT_INTO,
     OPT_VARY,
     OPT_AMOUNT,
     OPT_INPAINT,

@@ -112,6 +112,19 @@ static void read_bars(const arguments *a, sound_request *r) {
     r->seconds = (double) integer(a, OPT_BARS, 1) * 4 * 60 / number(a, OPT_BPM, 120);
 }
 
+/* Over the whole length, unless told otherwise; the styles of both sounds are followed, as those of variations are. */
+static void read_into(const arguments *a, sound_request *r) {
+    const char *path = text(a, OPT_INTO);
+    if (!path) return;
+    if (text(a, OPT_CONTINUE) || text(a, OPT_INPAINT))
+        fail(HISS_ERROR_ARGUMENT, "--into: --continue and --inpaint keep what is there: give one of them");
+    r->into = audio_read(path);
+    if (!a->given[OPT_BLEND_PART]) r->blend_part = 0, r->blend_until = 1;
+    if (!r->reference) r->reference = r->init;
+    const double length = (double) r->into->frames / r->into->rate;
+    if (!a->given[OPT_SECONDS] && !a->given[OPT_BARS] && r->init && length > r->seconds) r->seconds = length;
+}
+
 /* The files that a sound is to follow, and the length where they tell it. */
 static void read_guides(const arguments *a, const model *m, sound_request *r) {
     const char *init = text(a, OPT_INIT), *reference = text(a, OPT_REFERENCE), *rough = text(a, OPT_ROUGH);
@@ -124,6 +137,7 @@ static void read_guides(const arguments *a, const model *m, sound_request *r) {
     if (text(a, OPT_INPAINT)) read_spans(text(a, OPT_INPAINT), r);
     if (text(a, OPT_CONTINUE)) read_continued(a, m, r);
     if (reference) r->reference = audio_read(reference);
+    read_into(a, r);
     if (!rough) return;
     r->mel_blur = number(a, OPT_ROUGH_BLUR, 0);
     r->mel = rough_mel(rough, (double) request_samples(m, r) / m->rate);

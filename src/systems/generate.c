@@ -6,6 +6,7 @@
 
 #include "base/progress.h"
 #include "systems/latent_pieces.h"
+#include "systems/latent_start.h"
 #include "systems/sample.h"
 
 enum { MOST_SAMPLES = 1 << 29 };
@@ -62,6 +63,7 @@ static void check_common(const model *m, const sound_request *r) {
                                               : NULL;
     if (asked && !m->latent)
         fail(HISS_ERROR_ARGUMENT, "%s cannot be asked for %s: it is made from noise and a class alone", m->path, asked);
+    start_check(r);
     if (r->guidance != 1 && !m->class_count && !m->latent)
         warn("%s knows no classes: guidance changes nothing", m->path);
 }

@@ -36,16 +36,18 @@ typedef struct {
     int32_t class; /* -1: any */
     double guidance;
     /* Of models that follow them (latent.h): */
-    const char *prompt, *negative;           /* NULL: none */
-    const char *blend;                       /* a second prompt, and how far on the way to it: 0 to 1 */
-    double blend_part, blend_until;          /* until: at the end of the sound; NAN: as at its beginning */
-    const tensor *mel;                       /* [F, M], rough, as the model's front end gives it; NULL: none */
-    double mel_blur;                         /* patches and groups of bands it is smoothed over */
-    const audio *reference;                  /* a sound whose style is taken; NULL: none */
-    const audio *init;                       /* where the walk starts, or what is kept; NULL: noise */
-    double strength;                         /* how much of the way back to noise, 0 to 1 */
-    const time_span *remake;                 /* of init: these are made anew, the rest stays as it is */
-    size_t remakes;                          /* 0: all of it is walked back and made anew */
+    const char *prompt, *negative;  /* NULL: none */
+    const char *blend;              /* a second prompt, and how far on the way to it: 0 to 1 */
+    double blend_part, blend_until; /* until: at the end of the sound; NAN: as at its beginning */
+    const tensor *mel;              /* [F, M], rough, as the model's front end gives it; NULL: none */
+    double mel_blur;                /* patches and groups of bands it is smoothed over */
+    const audio *reference;         /* a sound whose style is taken; NULL: none */
+    const audio *init;              /* where the walk starts, or what is kept; NULL: noise */
+    const audio *into;              /* what init, or the style of the reference, goes over into along the way of
+                                                blend_part .. blend_until; NULL: nothing */
+    double strength;                /* how much of the way back to noise, 0 to 1 */
+    const time_span *remake;        /* of init: these are made anew, the rest stays as it is */
+    size_t remakes;                 /* 0: all of it is walked back and made anew */
     double handle_guidance[REQUEST_HANDLES]; /* of each handle; NAN: guidance */
     bool loop;                               /* the end leads into the beginning */
     double start;                            /* seconds of what came before it, as the model is told */

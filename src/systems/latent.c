@@ -7,16 +7,15 @@
 #include "diffusion/sampler.h"
 #include "diffusion/schedule.h"
 #include "signal/edit.h"
-#include "signal/fit.h"
 #include "systems/guard.h"
+#include "systems/latent_start.h"
 #include "systems/sample.h"
 
 typedef struct {
     const model *m;
     const struct latent_row *row;
     const void *asked;
-    const tensor *known; /* clean state that is kept where keep is not 0, or NULL */
-    const float *keep;   /* [positions]: 1 kept, 0 made */
+    const latent_start *start; /* NULL: noise alone */
     bool circular;
     uint64_t pass; /* calls so far: by how much windows begin earlier */
     uint64_t turn; /* calls so far: where a loop is cut open */
@@ -111,10 +110,10 @@ static estimate clean_at(void *context, const tensor *x, double sigma) {
     walk_context *w = context;
     estimate e = denoise_all(w, x, sigma);
     int64_t N = x->shape[1], C = x->shape[2];
-    for (int64_t i = 0; w->known && i < N * C; i++) {
-        float keep = w->keep[i / C];
-        f32(e.clean)[i] = keep * f32(w->known)[i] + (1 - keep) * f32(e.clean)[i];
-    }
+    const float *free_below = w->start ? w->start->free_below : NULL;
+    for (int64_t i = 0; free_below && i < N; i++)
+        if (sigma > free_below[i])
+            memcpy(f32(e.clean) + i * C, f32(w->start->clean) + i * C, (size_t) C * sizeof(float));
     return e;
 }
 
@@ -144,18 +143,19 @@ const char *latent_sampler(const model *m, const sound_request *r) { return r->s
 
 levels latent_levels(const model *m, const sound_request *r) {
     const struct latent_row *row = m->latent;
-    const bool part = r->init && !r->remakes && r->strength < 1;
+    const double strength = start_strength(m, r);
+    const bool part = r->init && !r->remakes && strength < 1;
     int64_t steps = r->steps ? r->steps : row->steps;
     levels l;
     if (r->schedule) {
         noise_law law = {.least = row->least, .most = row->most, .process = row->process};
         l = schedule_make(schedule_find(r->schedule), &law, steps);
     } else if (row->levels) {
-        return row->levels(m, steps, part ? r->strength : 1);
+        return row->levels(m, steps, part ? strength : 1);
     } else {
         l = flow_levels(steps, row->most);
     }
-    return part ? from_strength(l, r->strength) : l;
+    return part ? from_strength(l, strength) : l;
 }
 
 double latent_step_end(const sampler *kind, const levels *l, int64_t step) {
@@ -198,53 +198,9 @@ static void check_finite(const model *m, const tensor *x) {
                  m->path);
 }
 
-/* --- sounds that are started from, or kept in part --- */
+/* --- one sound --- */
 
 static const float FULL_PEAK = 0.95f; /* where the level of training is not known */
-
-/* At the model's rate and the level of training; *gain undoes the latter. */
-static const audio *prepare_init(const model *m, const audio *init, float *gain) {
-    float peak = audio_peak(init);
-    if (!(peak > 1e-5f)) fail(HISS_ERROR_ARGUMENT, "the sound to start from is silent");
-    init = audio_with_channels(init, m->channels);
-    audio *a = init->rate != m->rate ? audio_resample(init, m->rate) : audio_copy(init);
-    if (!m->latent->peak) return a;
-    *gain = audio_peak(a) / m->latent->peak;
-    for (int64_t i = 0; i < a->frames * a->channels; i++) a->samples[i] /= *gain;
-    return a;
-}
-
-static bool is_remade(const sound_request *r, double from, double to) {
-    for (size_t i = 0; i < r->remakes; i++)
-        if (r->remake[i].from < to && r->remake[i].to > from) return true;
-    return false;
-}
-
-/* Which positions stay: those that no span touches. */
-static const float *kept_positions(const model *m, const sound_request *r, int64_t positions) {
-    float *keep = NEW_ARRAY(float, positions);
-    double each = (double) m->hop / m->rate;
-    for (int64_t i = 0; i < positions; i++) keep[i] = is_remade(r, (double) i * each, (double) (i + 1) * each) ? 0 : 1;
-    return keep;
-}
-
-/* The samples outside of the spans are those of before, faded over at the edges. */
-static void put_kept_back(const model *m, const sound_request *r, const audio *before, audio *a) {
-    static const double FADE_SECONDS = 0.02;
-    for (int64_t i = 0; i < a->frames && i < before->frames; i++) {
-        double at = (double) i / m->rate, made = 0;
-        for (size_t k = 0; k < r->remakes; k++) {
-            double outside = fmax(r->remake[k].from - at, at - r->remake[k].to);
-            made = fmax(made, fmin(fmax(1 - outside / FADE_SECONDS, 0), 1));
-        }
-        for (int c = 0; c < a->channels; c++) {
-            float *sample = &a->samples[i * a->channels + c];
-            *sample = (float) (sqrt(made) * *sample + sqrt(1 - made) * before->samples[i * a->channels + c]);
-        }
-    }
-}
-
-/* --- one sound --- */
 
 /* Guided networks overshoot: what exceeds full scale is brought to the level of training. */
 static void hold_peak(const model *m, audio *a) {
@@ -257,8 +213,9 @@ static void set_first_state(tensor *x, double sigma, const tensor *clean) {
     for (int64_t k = 0, n = count(x); k < n; k++) f32(x)[k] = (clean ? f32(clean)[k] : 0) + (float) sigma * f32(x)[k];
 }
 
-/* The clean state that the walk ends on; init: at the model's rate, or NULL. */
-static tensor *walk_state(const model *m, const sound_request *r, const void *asked, int64_t i, const audio *init) {
+/* The clean state that the walk ends on; *start is what it started from, NULL: noise alone. */
+static tensor *walk_state(const model *m, const sound_request *r, const void *asked, int64_t i,
+                          const latent_start **start) {
     const struct latent_row *row = m->latent;
     int64_t samples = request_samples(m, r);
     shape s = row->state(m, samples, r->loop);
@@ -276,13 +233,9 @@ static tensor *walk_state(const model *m, const sound_request *r, const void *as
                       .samples = samples};
     tensor *x = tensor_new(F32, SHAPE(1, s.dims[0], s.dims[1]));
     w.noise.draw(w.noise.context, f32(x), count(x)); /* before any other */
-    const tensor *clean = init ? row->encode(m, init, s.dims[0], w.noise) : NULL;
-    if (init && r->remakes) {
-        w.known = clean;
-        w.keep = kept_positions(m, r, s.dims[0]);
-        if (row->keep) row->keep(asked, w.known, w.keep);
-    }
-    set_first_state(x, l.sigmas[0], clean);
+    w.start = *start = start_from(m, r, s.dims[0], w.noise);
+    if (w.start && w.start->keep && row->keep) row->keep(asked, w.start->clean, w.start->keep);
+    set_first_state(x, l.sigmas[0], w.start ? w.start->clean : NULL);
     sampling run = {.denoise = {clean_at, &w},
                     .sigmas = l.sigmas,
                     .steps = l.steps,
@@ -298,13 +251,11 @@ static tensor *walk_state(const model *m, const sound_request *r, const void *as
 }
 
 audio *latent_sound(const model *m, const sound_request *r, const void *asked, int64_t i) {
-    float gain = 1;
-    const audio *init = r->init ? prepare_init(m, r->init, &gain) : NULL;
-    const tensor *x = walk_state(m, r, asked, i, init);
+    const latent_start *start;
+    const tensor *x = walk_state(m, r, asked, i, &start);
     audio *a = m->latent->decode(m, asked, x, request_samples(m, r), r->seed + (uint64_t) i, r->loop);
-    if (init && r->remakes) put_kept_back(m, r, init, a);
-    for (int64_t k = 0; k < a->frames * a->channels; k++) a->samples[k] *= gain;
-    if (!init) hold_peak(m, a);
+    if (start) start_finish(m, r, start, a);
+    else hold_peak(m, a);
     return a;
 }
 
@@ -315,7 +266,8 @@ bool latent_streams(const model *m, const sound_request *r) {
 void latent_stream(const model *m, const sound_request *r, const void *asked, int64_t i, take_samples *take,
                    void *context) {
     scope_begin();
-    const tensor *x = walk_state(m, r, asked, i, NULL);
+    const latent_start *start;
+    const tensor *x = walk_state(m, r, asked, i, &start);
     guard *g = guard_begin(m->channels, m->rate, m->latent->peak ? m->latent->peak : FULL_PEAK, take, context);
     m->latent->decode_pieces(m, asked, x, request_samples(m, r), guard_put, g);
     guard_end(g);

@@ -7,7 +7,7 @@
 
 #include "base/text.h"
 #include "signal/edit.h"
-#include "systems/latent.h"
+#include "systems/latent_start.h"
 #include "systems/prompt.h"
 #include "systems/rows.h"
 #include "systems/shipped.h"
@@ -27,13 +27,14 @@ typedef struct {
     double share; /* of its prediction in the result */
 } branch;
 
-enum { MOST_BRANCHES = REQUEST_HANDLES + 1, WAY = 32 /* steps between two prompts */ };
+enum { MOST_BRANCHES = REQUEST_HANDLES + 1, WAY = 32 /* steps between two prompts or styles */ };
 typedef struct {
     branch branches[MOST_BRANCHES];
     int count;
-    const tensor *coarse; /* [1, N, M / 8 + 1] of all positions, or NULL */
-    const tensor *text,
-        *way[WAY + 1]; /* of the prompt; where it changes, its rows over the sound's length, else NULL */
+    const tensor *coarse;       /* [1, N, M / 8 + 1] of all positions, or NULL */
+    const tensor *text, *style; /* what was asked for first */
+    /* Where it changes, rows over the sound's length, else NULL. */
+    const tensor *text_way[WAY + 1], *style_way[WAY + 1];
     float seconds;
     float inside; /* guidance that a few-step network is told; 1: none */
     const model *vocoder;
@@ -262,20 +263,36 @@ static const model *open_vocoder(const model *m, const sound_request *r) {
 }
 
 /* From one prompt to another over the length: each window hears what belongs to its middle. */
-static void lay_way(asked_for *a, const text_encoder *e, const sound_request *r, int64_t positions) {
+static void lay_texts(asked_for *a, const text_encoder *e, const sound_request *r, int64_t positions) {
     if (positions <= LONGEST)
         fail(HISS_ERROR_ARGUMENT, "a prompt can change over sounds of more than 5.9 s: make a longer one");
     for (int k = 0; k <= WAY; k++) {
         const double part = r->blend_part + (r->blend_until - r->blend_part) * k / WAY;
-        a->way[k] = text_rows(prompt_between(e, r->prompt, r->blend, part));
+        a->text_way[k] = text_rows(prompt_between(e, r->prompt, r->blend, part));
+    }
+}
+
+/* The same of styles; a single window hears that of its middle. */
+static void lay_styles(asked_for *a, const model *m, const sound_request *r, int64_t samples) {
+    const tensor *first = a->style, *second = style_of(m, r->into);
+    for (int k = 0; k <= WAY; k++) {
+        const float part = (float) start_way(m, r, (double) samples / m->rate * k / WAY);
+        tensor *row = tensor_to_f32(first);
+        for (int64_t i = 0, n = count(row); i < n; i++)
+            f32(row)[i] = (1 - part) * f32(first)[i] + part * f32(second)[i];
+        a->style_way[k] = row;
     }
 }
 
 /* What is asked of a window whose middle is that position. */
 static asked_for asked_at(const asked_for *a, int64_t middle, int64_t whole) {
     asked_for here = *a;
-    for (int i = 0; i < a->count && a->way[0]; i++)
-        if (a->branches[i].text == a->text) here.branches[i].text = a->way[middle * WAY / (whole - 1)];
+    const int64_t k = whole > 1 ? middle * WAY / (whole - 1) : 0;
+    for (int i = 0; i < a->count; i++) {
+        branch *b = &here.branches[i];
+        if (b->text && b->text == a->text && a->text_way[0]) b->text = a->text_way[k];
+        if (b->style && a->style_way[0]) b->style = a->style_way[k];
+    }
     return here;
 }
 
@@ -291,14 +308,15 @@ static void *prepare(const model *m, const sound_request *r, int64_t samples) {
         const text_encoder *e = encoder_of(m);
         if (r->prompt) all.text = text_rows(prompt_between(e, r->prompt, r->blend, r->blend_part));
         if (r->prompt) prompt_note_language(m, e, r->prompt);
-        if (r->blend && !isnan(r->blend_until)) lay_way(a, e, r, positions);
+        if (r->blend && !isnan(r->blend_until)) lay_texts(a, e, r, positions);
         if (r->negative) nothing.text = text_rows(prompt_between(e, r->negative, NULL, 0));
     }
     a->text = all.text;
     a->seconds = (float) ((double) samples / m->rate);
     if (positions > LONGEST) a->seconds = (float) ((double) LONGEST * (double) m->hop / m->rate);
     if (r->mel) a->coarse = coarse_of(m, r, positions);
-    if (r->reference) all.style = style_of(m, r->reference);
+    if (r->reference) all.style = a->style = style_of(m, r->reference);
+    if (r->reference && r->into) lay_styles(a, m, r, samples);
     if (!guided_inside(a, m, r, &all)) branch_out(a, r, &nothing, &all);
     a->vocoder = open_vocoder(m, r);
     return a;

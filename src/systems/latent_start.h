@@ -1,0 +1,29 @@
+/* What a walk starts from where that is not noise alone: a sound, a sound that goes over into another, or one of which parts are
+ * kept. N positions, C channels. */
+#ifndef HISS_SYSTEMS_LATENT_START_H
+#define HISS_SYSTEMS_LATENT_START_H
+
+#include "systems/latent.h"
+
+typedef struct {
+    const audio *sound,
+        *into; /* at the model's rate and the level of training, `into` where the end of the result is its own end */
+    float gain, into_gain; /* undo the latter */
+    const tensor *clean;   /* [1, N, C] */
+    const float *
+        free_below; /* [N]: sigma from which on a position is the network's; before, it is that of `clean`. NULL: always */
+    const float *keep; /* [N]: 1 stays, 0 is made anew; NULL: nothing stays */
+} latent_start;
+
+/* Fails on what cannot be started from. */
+void start_check(const sound_request *r);
+/* How far on the way from the first sound (or style) to the second, 0 to 1, the result is at that time. */
+double start_way(const model *m, const sound_request *r, double seconds);
+/* How far the walk goes back: the request's strength, or more where some of the result lies between the two sounds. */
+double start_strength(const model *m, const sound_request *r);
+/* NULL where nothing is started from. */
+const latent_start *start_from(const model *m, const sound_request *r, int64_t positions, noise_source noise);
+/* Levels as they were before training's; what stays is put back. */
+void start_finish(const model *m, const sound_request *r, const latent_start *s, audio *a);
+
+#endif
