@@ -123,18 +123,34 @@ static int size_class(size_t *size) {
 }
 #endif
 
-/* From the system; large ones on 2 MiB boundaries, as huge pages where there are any. */
+#ifndef HISS_SANITIZE
+/* Large blocks: the data begin on a 2 MiB boundary, as huge pages where there are any, so that of the last one no more is touched
+ * than the data are long. The header stands at the end of a small page before. */
+typedef struct {
+    size_t page, whole; /* of the system; from that page to the end */
+} span;
+
+static span span_of(size_t size) {
+    const size_t page = (size_t) sysconf(_SC_PAGESIZE);
+    return (span){page, page + (size - sizeof(block) + page - 1) / page * page};
+}
+
+static block *system_map(size_t size) {
+    const span s = span_of(size);
+    uint8_t *p = mmap(NULL, s.whole + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) return NULL;
+    uint8_t *data = (uint8_t *) (((uintptr_t) p + s.page + HUGE_PAGE - 1) & ~(uintptr_t) (HUGE_PAGE - 1)),
+            *start = data - s.page;
+    if (start > p) munmap(p, (size_t) (start - p));
+    if (start < p + HUGE_PAGE) munmap(start + s.whole, (size_t) (p + HUGE_PAGE - start));
+    madvise(data, s.whole - s.page, MADV_HUGEPAGE);
+    return (block *) data - 1;
+}
+#endif
+
 static block *system_take(size_t size) {
 #ifndef HISS_SANITIZE
-    if (size >= HUGE_PAGE) {
-        uint8_t *p = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (p == MAP_FAILED) return NULL;
-        uint8_t *start = (uint8_t *) (((uintptr_t) p + HUGE_PAGE - 1) & ~(uintptr_t) (HUGE_PAGE - 1));
-        if (start > p) munmap(p, (size_t) (start - p));
-        if (start < p + HUGE_PAGE) munmap(start + size, (size_t) (p + HUGE_PAGE - start));
-        madvise(start, size, MADV_HUGEPAGE);
-        return (block *) start;
-    }
+    if (size >= HUGE_PAGE) return system_map(size);
 #endif
     void *p;
     return posix_memalign(&p, ALIGN, size) ? NULL : p;
@@ -143,7 +159,8 @@ static block *system_take(size_t size) {
 static void system_give(block *b) {
 #ifndef HISS_SANITIZE
     if (b->taken >= HUGE_PAGE) {
-        munmap(b, b->taken);
+        const span s = span_of(b->taken);
+        munmap((uint8_t *) (b + 1) - s.page, s.whole);
         return;
     }
 #endif
@@ -166,9 +183,13 @@ static block *pool_find(size_t *taken) {
     (void) taken;
     return NULL;
 #else
-    ring *list = &pool.free[size_class(taken)];
-    if (list->next == list) return NULL;
-    block *b = (block *) list->prev; /* the last one freed: the warmest */
+    /* Of a large block's class or the next two: pages that are there are better than new ones. */
+    const int first = size_class(taken), last = *taken >= HUGE_PAGE ? first + 2 : first;
+    int class = first;
+    while (class <= last && class < CLASSES && pool.free[class].next == &pool.free[class]) class ++;
+    if (class > last || class >= CLASSES) return NULL;
+    block *b = (block *) pool.free[class].prev; /* the last one freed: the warmest */
+    *taken = b->taken;
     ring_remove(&b->link);
     ring_remove(&b->age);
     pool.cached -= b->taken;

@@ -6,8 +6,10 @@
 #include "models/oobleck.h"
 #include "tensor/ops.h"
 
-/* Pieces of the stage next to the latents, and of all others, in frames. */
+/* Pieces of the stage next to the latents and of all others of the encoder, in frames. */
 enum { SLOW_PIECE = 128, FAST_PIECE = 16 };
+/* Numbers that a stage of the decoder gives for a piece: few enough for the caches, many enough for the rows around it to be few. */
+enum { PIECE_VALUES = 1 << 20 };
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -47,10 +49,20 @@ static void find_reaches(decoding *d) {
     }
 }
 
+/* Samples of a piece: whole latents, and of no more than PIECE_VALUES numbers. */
+static int64_t piece_of(const decoding *d, int stage) {
+    const oobleck_half *h = &oobleck_sizes(d->net)->decoder;
+    const int level = h->stages - 1 - stage;
+    const int64_t width = h->channels * (level > 0 ? h->widths[level - 1] : 1),
+                  after = stage < h->stages ? stage + 1 : stage,
+                  latents = PIECE_VALUES / width * d->rates[after] / d->rates[0];
+    return least(most(latents, 1), SLOW_PIECE) * d->rates[0];
+}
+
 /* Samples lo .. hi from rows x of what stage `stage` takes, its first row number `at`. */
 static void decode_from(const decoding *d, int stage, const tensor *x, int64_t at, int64_t lo, int64_t hi) {
     const oobleck_half *h = &oobleck_sizes(d->net)->decoder;
-    const int64_t piece = (stage ? FAST_PIECE : SLOW_PIECE) * d->rates[0], rate = d->rates[stage];
+    const int64_t rate = d->rates[stage], piece = piece_of(d, stage);
     for (int64_t begin = lo; begin < hi; begin += piece) {
         const int64_t end = least(begin + piece, hi);
         const int64_t from = most(begin / rate - d->reach[stage], at),

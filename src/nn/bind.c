@@ -15,6 +15,7 @@ struct binder {
     const store *from; /* NULL: draw */
     random_key key;
     scope *home;
+    bool once;
     param **items;
     size_t count, capacity;
     char prefix[NAME_LENGTH];
@@ -46,6 +47,8 @@ binder *binder_new(random_key key) {
     b->key = key;
     return b;
 }
+
+void binder_once(binder *b) { b->once = true; }
 
 void bind_push(binder *b, const char *pattern, ...) {
     require(b->depth < PREFIX_DEPTH);
@@ -246,6 +249,7 @@ tensor *bind(binder *b, const char *name, shape s, init how) {
     param *p = NEW(param);
     p->name = format("%s%s", b->prefix, name);
     p->trainable = true;
+    p->once = b->once;
     p->version = 1;
     p->home = b->home;
     if (b->from) load(b, p, s);

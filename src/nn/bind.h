@@ -30,6 +30,9 @@ typedef struct binder binder;
 binder *binder_load(const store *s);
 binder *binder_new(random_key key);
 
+/* What is bound from now on is of a network that is run once: nothing of it is kept packed. */
+void binder_once(binder *b);
+
 /* The parameter `name` with prefixes before it. A file may hold a `weight` as weight norm does, in gain and direction: they
  * are united. */
 tensor *bind(binder *b, const char *name, shape s, init how);

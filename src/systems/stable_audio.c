@@ -331,6 +331,7 @@ static audio *decode(const model *m, const void *asked, const tensor *x, int64_t
     const stable_audio *net = m->network;
     (void) asked, (void) seed;
     audio *result = audio_new(samples, m->channels, m->rate);
+    memory_trim(); /* the walk's is of other sizes */
     scope_begin();
     const tensor *z = net->latent_scale == 1 ? x : scale(x, (float) net->latent_scale, F32);
     if (!loop) {

@@ -22,6 +22,7 @@ t5_text *t5_text_open(const char *folder, const char *tokenizer_path) {
     const store *s = store_open(folder);
     t5_config_fit(&sizes, s);
     binder *b = binder_load(s);
+    binder_once(b); /* hiss asks for a text at most once */
     e->net = t5_bind(&sizes, b);
     binder_finish(b, false); /* the decoder may be there too */
     return e;

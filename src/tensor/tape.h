@@ -28,9 +28,10 @@ typedef struct param {
     float *grad;                /* as many as value, where the training runs, or NULL while not training */
     struct foreign *grad_block; /* that memory, on a device */
     bool trainable;
-    uint64_t version;               /* raised whenever value changes: packed copies of other versions are stale */
-    struct packed *packed;          /* what oneDNN's kernels keep of it (cpu/dnn.c) */
-    struct panels *panels;          /* and what hiss's own do (cpu/panels.c) */
+    bool once;             /* of a network that is run once: its packed copies go with the operation that made them */
+    uint64_t version;      /* raised whenever value changes: packed copies of other versions are stale */
+    struct packed *packed; /* what oneDNN's kernels keep of it (cpu/dnn.c) */
+    struct panels *panels; /* and what hiss's own do (cpu/panels.c) */
     struct device_param *on_device; /* its copies there (device.c) */
     scope *home;                    /* where it and its packed copies live */
 } param;

@@ -305,16 +305,18 @@ typedef layout plain_layout(const void *problem, dnnl_data_type_t type);
 /* From the type that the values have at hand, which oneDNN need not know. */
 static void reorder_values(const tensor *w, plain_layout *plain, const void *problem, layout to, void *target) {
     scope_begin();
-    if (w->type != F32 && w->type != BF16) w = tensor_to_f32(w);
-    reorder(plain(problem, type_of(w->type)), w->data, to, target);
+    const tensor *v = w->param ? param_values(w->param) : w;
+    if (v->type != F32 && v->type != BF16) v = tensor_to_f32(v);
+    reorder(plain(problem, type_of(v->type)), v->data, to, target);
     scope_end();
+    if (w->param) param_packed(w->param);
 }
 
 /* w in the layout `wanted`; kept with its parameter. */
 static void *pack(const tensor *w, plain_layout *plain, const void *problem, bool turned, layout wanted) {
     size_t size = dnnl_memory_desc_get_size(wanted);
     param *owner = w->param;
-    if (!owner) {
+    if (!owner || owner->once) {
         void *data = alloc(size);
         reorder_values(w, plain, problem, wanted, data);
         return data;
@@ -334,10 +336,7 @@ static void *pack(const tensor *w, plain_layout *plain, const void *problem, boo
         owner->packed = k;
     }
     if (k->version != owner->version) {
-        scope_begin();
-        reorder_values(param_values(owner), plain, problem, wanted, k->data);
-        scope_end();
-        param_packed(owner);
+        reorder_values(w, plain, problem, wanted, k->data);
         k->version = owner->version;
     }
     return k->data;

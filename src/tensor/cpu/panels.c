@@ -59,16 +59,34 @@ static int place_of(int kernel, panels_key key, int k) {
 
 /* --- filling --- */
 
-/* Adds tap k of the columns from `first` on to one panel's tap. */
-static void add_tap(float *panel, const float *w, int64_t out_c, int64_t in_c, int K, int k, int64_t first, bool back) {
+static inline float value_at(const void *w, bool narrow, int64_t i) {
+    if (!narrow) return ((const float *) w)[i];
+    union {
+        uint32_t bits;
+        float value;
+    } wide = {.bits = (uint32_t) ((const uint16_t *) w)[i] << 16};
+    return wide.value;
+}
+
+/* Adds tap k of the columns from `first` on to one panel's tap. narrow: w is BF16. */
+static inline void add_tap_of(float *panel, const void *w, bool narrow, int64_t out_c, int64_t in_c, int K, int k,
+                              int64_t first, bool back) {
     int64_t columns = back ? in_c : out_c, steps = back ? out_c : in_c;
     int64_t column_step = back ? K : in_c * K, step_step = back ? in_c * K : K;
     int64_t n = columns - first < TILE_COLUMNS ? columns - first : TILE_COLUMNS;
     for (int64_t p = 0; p < steps; p++)
-        for (int64_t j = 0; j < n; j++) panel[p * TILE_COLUMNS + j] += w[(first + j) * column_step + p * step_step + k];
+        for (int64_t j = 0; j < n; j++)
+            panel[p * TILE_COLUMNS + j] += value_at(w, narrow, (first + j) * column_step + p * step_step + k);
 }
 
-static void fill(float *to, const float *w, int64_t out_c, int64_t in_c, int K, panels_key key) {
+static void add_tap(float *panel, const tensor *w, int64_t out_c, int64_t in_c, int K, int k, int64_t first,
+                    bool back) {
+    if (w->type == BF16) add_tap_of(panel, w->data, true, out_c, in_c, K, k, first, back);
+    else add_tap_of(panel, w->data, false, out_c, in_c, K, k, first, back);
+}
+
+/* w: F32 or BF16. */
+static void fill(float *to, const tensor *w, int64_t out_c, int64_t in_c, int K, panels_key key) {
     bool back = key.order == PANELS_BACKWARD;
     int64_t columns = back ? in_c : out_c, steps = back ? out_c : in_c;
     int taps = tap_count(K, key);
@@ -103,13 +121,22 @@ static panels *find(param *owner, panels_key key, size_t size) {
     return k;
 }
 
+/* A parameter's values may lie in a file, in another type. */
+static void fill_from(float *to, const tensor *w, int64_t out_c, int64_t in_c, int K, panels_key key) {
+    scope_begin();
+    const tensor *v = w->param ? param_values(w->param) : w;
+    fill(to, v->type == F32 || v->type == BF16 ? v : tensor_to_f32(v), out_c, in_c, K, key);
+    scope_end();
+    if (w->param) param_packed(w->param);
+}
+
 const float *panels_of(const tensor *w, int64_t out_c, int64_t in_c, int kernel, panels_key key) {
     bool back = key.order == PANELS_BACKWARD;
     int64_t columns = back ? in_c : out_c, steps = back ? out_c : in_c;
     size_t size = (size_t) (panel_count(columns) * tap_count(kernel, key) * steps * TILE_COLUMNS) * sizeof(float);
-    if (!w->param) {
+    if (!w->param || w->param->once) {
         float *data = alloc(size);
-        fill(data, w->data, out_c, in_c, kernel, key);
+        fill_from(data, w, out_c, in_c, kernel, key);
         return data;
     }
     scope_begin();
@@ -117,11 +144,7 @@ const float *panels_of(const tensor *w, int64_t out_c, int64_t in_c, int kernel,
     defer(unlock, NULL);
     panels *k = find(w->param, key, size);
     if (k->version != w->param->version) {
-        scope_begin();
-        const tensor *v = param_values(w->param);
-        fill(k->data, (v->type == F32 ? v : tensor_to_f32(v))->data, out_c, in_c, kernel, key);
-        scope_end();
-        param_packed(w->param);
+        fill_from(k->data, w, out_c, in_c, kernel, key);
         k->version = w->param->version;
     }
     scope_end();
