@@ -344,8 +344,13 @@ static void test_adapters(void **state) {
            NULL);
     expect("generate -q --model $M/classes --class kick --seconds 0.1 --lora own/adapter.safetensors:0 -o off.wav", 0,
            NULL);
+    expect("generate -q --model $M/classes --class kick --seconds 0.1 --lora own/adapter.safetensors:0.5 "
+           "--lora-strength 2 -o twice.wav",
+           0, NULL);
     same_files("plain.wav", "own.wav", false);
     same_files("plain.wav", "off.wav", true);
+    same_files("own.wav", "twice.wav", true);
+    expect("generate --model $M/classes --lora-strength 2 -o x/", 2, "--lora FILE");
     expect("generate --model $M/classes -o x/ --lora nowhere.safetensors:2", 1, "nowhere.safetensors");
     expect("generate --model $M/vocoder -o x/ --lora own/adapter.safetensors", 2, "is it for another model?");
     expect("train --recipe own.json --lora 2 --data own.tsv -o no/", 2, "--from");

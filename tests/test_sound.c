@@ -248,7 +248,7 @@ static void test_adapters(void **state) {
     precision_set(PRECISION_F32);
     problem q = make_problem(false);
     const tensor *before = answer_of(&q);
-    lora *l = lora_new(q.p, 2, (random_key){8, 0});
+    lora *l = lora_new(q.p, &(lora_settings){.rank = 2}, (random_key){8, 0});
     params *learned = lora_params(l);
     lora_merge(l);
     assert_memory_equal(before->data, answer_of(&q)->data, tensor_bytes(before));
@@ -615,11 +615,11 @@ static void test_tuning(void **state) {
     assert_memory_equal(whole.data, parts.data, whole.size);
     assert_true(whole.size < all.size / 4);
     model *merged = model_open(under_root("teacher")), *saved = model_open(under_root("own-1"));
-    model_adapt(merged, under_root("own-1/adapter.safetensors"));
+    model_adapt(merged, under_root("own-1/adapter.safetensors"), 1);
     for (size_t i = 0; i < saved->parameters->count; i++)
         assert_true(farthest(saved->parameters->items[i]->value, merged->parameters->items[i]->value) < 1e-6f);
     model *without = model_open(under_root("teacher"));
-    model_adapt(without, format("%s:0", under_root("own-1/adapter.safetensors")));
+    model_adapt(without, format("%s:0.5", under_root("own-1/adapter.safetensors")), 0);
     for (size_t i = 0; i < before->parameters->count; i++)
         assert_true(farthest(before->parameters->items[i]->value, without->parameters->items[i]->value) == 0);
     scope_end();

@@ -191,6 +191,8 @@ static void test_kept(void **state) {
 
 /* --- runs --- */
 
+static void run_training(void *options) { train_run(options); }
+
 static double losses[64];
 static int loss_count;
 static void watch(const train_report *report, void *context) {
@@ -300,9 +302,149 @@ static void test_kill(void **state) {
     scope_end();
 }
 
-/* --- what is refused --- */
+/* --- adapters --- */
 
-static void run_training(void *options) { train_run(options); }
+static const char LORA_RECIPE[] =
+    "{\"system\": \"stable-audio\", \"data\": {\"held_out\": 0},"
+    " \"training\": {\"batch\": 2, \"precision\": \"f32\", \"seed\": 3%s},"
+    " \"optimizer\": {\"kind\": \"adamw\", \"learning_rate\": 0.01}, \"average\": {\"decay\": 0.9},"
+    " \"every\": {\"log\": 10, \"held_out\": 0, \"sounds\": 0, \"checkpoint\": 1000}}";
+
+static void train_adapters(const char *out, const char *more, int64_t steps, bool resume) {
+    write_text("lora.json", format(LORA_RECIPE, more));
+    train_options o = options_for(out, steps, resume);
+    o.recipe = under_root("lora.json");
+    o.lora = 3;
+    train_run(&o);
+}
+
+static float *values_of(const model *m, const char *name) { return f32(params_find(m->parameters, name)->value); }
+
+/* Relative distance of two models' values. */
+static double apart(const model *a, const model *b, const char *name) {
+    const tensor *t = params_find(a->parameters, name)->value;
+    const float *x = values_of(a, name), *y = values_of(b, name);
+    double difference = 0, size = 0;
+    for (int64_t i = 0; i < count(t); i++) {
+        difference += pow((double) x[i] - y[i], 2);
+        size += pow((double) y[i], 2);
+    }
+    return sqrt(difference / size);
+}
+
+#define ATTENTION "transformer.layers.1.cross_attn.to_q"
+#define SECONDS "conditioners.seconds_total.embedder.embedding.1"
+static const char MATRIX[] = "model.model." ATTENTION ".weight", NUMBER[] = "conditioner." SECONDS ".weight",
+                  NORM[] = "model.model.transformer.layers.0.pre_norm.gamma";
+
+/* W x + B (A x) against what the merged matrix gives: x -> sum over outputs, as relative distance. */
+static double unmerged_apart(const model *base, const model *merged, const store *adapters) {
+    const tensor *A = store_read(adapters, "model." ATTENTION ".parametrizations.weight.0.lora_A"),
+                 *B = store_read(adapters, "model." ATTENTION ".parametrizations.weight.0.lora_B");
+    const int64_t R = A->shape[0], N = A->shape[1], M = B->shape[0];
+    const float *W = values_of(base, MATRIX), *whole = values_of(merged, MATRIX);
+    double inner[8] = {0}, difference = 0, size = 0;
+    float x[256];
+    require(R <= 8 && N <= 256);
+    random_normal((random_key){5, 5}, 0, x, (size_t) N);
+    for (int64_t r = 0; r < R; r++)
+        for (int64_t n = 0; n < N; n++) inner[r] += (double) f32(A)[r * N + n] * x[n];
+    for (int64_t m = 0; m < M; m++) {
+        double apart = 0, together = 0;
+        for (int64_t n = 0; n < N; n++) {
+            apart += (double) W[m * N + n] * x[n];
+            together += (double) whole[m * N + n] * x[n];
+        }
+        for (int64_t r = 0; r < R; r++) apart += (double) f32(B)[m * R + r] * inner[r];
+        difference += pow(apart - together, 2);
+        size += pow(apart, 2);
+    }
+    return sqrt(difference / size);
+}
+
+/* The file is stable-audio-tools', what is merged is what was learned, and strength scales it. */
+static void test_adapters(void **state) {
+    (void) state;
+    scope_begin();
+    train_adapters("lora", "", 30, false);
+    const char *file = under_root("lora/adapter.safetensors");
+    const store *s = store_open(file);
+    assert_non_null(store_find(s, SECONDS ".parametrizations.weight.0.lora_A"));
+    const char *words = config_need_string(store_metadata(s), "lora_config");
+    const config said = config_parse(words, strlen(words), "lora_config");
+    assert_int_equal(config_need_int(said, "rank", 1, 99), 3);
+    assert_string_equal(config_need_string(said, "adapter_type"), "lora");
+    const model *base = model_open(under_root("small")), *trained = model_open(under_root("lora"));
+    model *merged = model_open(under_root("small")), *half = model_open(under_root("small")),
+          *none = model_open(under_root("small"));
+    model_adapt(merged, file, 1);
+    model_adapt(half, format("%s:5", file), 0.1);
+    model_adapt(none, file, 0);
+    assert_true(apart(merged, trained, MATRIX) < 1e-6 && apart(merged, trained, NUMBER) < 1e-6);
+    assert_true(apart(base, trained, MATRIX) > 1e-2 && apart(base, trained, NUMBER) > 1e-2);
+    assert_true(apart(base, trained, NORM) == 0 && apart(none, base, MATRIX) == 0);
+    assert_true(fabs(apart(half, base, MATRIX) / apart(merged, base, MATRIX) - 0.5) < 1e-4);
+    assert_true(unmerged_apart(base, merged, s) < 1e-6);
+    assert_true(unmerged_apart(base, base, s) > 1e-3); /* it could fail */
+    expect_published(under_root("lora"));
+    scope_end();
+}
+
+/* Stopped and gone on; chosen layers alone; layers that there are not. */
+static void test_adapter_runs(void **state) {
+    (void) state;
+    scope_begin();
+    train_adapters("lora-whole", ", \"lora_layers\": [\"cross_attn\"]", 12, false);
+    train_adapters("lora-part", ", \"lora_layers\": [\"cross_attn\"]", 5, false);
+    train_adapters("lora-part", ", \"lora_layers\": [\"cross_attn\"]", 12, true);
+    expect_same_run("lora-whole", "lora-part");
+    assert_same_file(under_root("lora-whole/adapter.safetensors"), under_root("lora-part/adapter.safetensors"));
+    const store *s = store_open(under_root("lora-whole/adapter.safetensors"));
+    for (size_t i = 0; i < store_count(s); i++) assert_non_null(strstr(store_at(s, i)->name, ".cross_attn."));
+    assert_int_equal(store_count(s), 2 * 2 * 3); /* A and B of to_q, to_kv, to_out in two blocks */
+    write_text("lora.json", format(LORA_RECIPE, ", \"lora_layers\": [\"ff.\", \"corss_attn\"]"));
+    train_options o = options_for("lora-wrong", 1, false);
+    o.recipe = under_root("lora.json");
+    o.lora = 3;
+    expect_failure(run_training, &o, HISS_ERROR_ARGUMENT, "corss_attn");
+    scope_end();
+}
+
+typedef struct {
+    model *m;
+    const char *path;
+} adapting;
+static void adapt(void *context) { model_adapt(((adapting *) context)->m, ((adapting *) context)->path, 1); }
+
+/* A convolution of one tap, half precision, alpha; other kinds of adapters are refused. */
+static void test_foreign_adapters(void **state) {
+    (void) state;
+    scope_begin();
+    static const char NAME[] = "model.preprocess_conv.parametrizations.weight.0.lora_%c";
+    const float a[2 * LATENT] = {1, 0, 0, 0, 0, 1, 0, 0}, b[LATENT * 2] = {1, 0, 0, 2, 0, 0, 0, 0};
+    named_tensor items[3] = {
+        {format(NAME, 'A'), tensor_convert(tensor_from(a, SHAPE(2, LATENT)), F16)},
+        {format(NAME, 'B'), tensor_convert(tensor_from(b, SHAPE(LATENT, 2)), F16)},
+        {"model.preprocess_conv.parametrizations.weight.0.magnitude", tensor_zero(F16, SHAPE(LATENT))}};
+    json_t *notes = json_make_object();
+    json_object_set_new(notes, "lora_config", json_string("{\"rank\": 2, \"alpha\": 6, \"adapter_type\": \"lora\"}"));
+    adapting k = {model_open(under_root("small")), under_root("foreign.safetensors")};
+    const model *base = model_open(under_root("small"));
+    safetensors_write(k.path, items, 2, notes);
+    adapt(&k);
+    const char *name = "model.model.preprocess_conv.weight";
+    const float *w = values_of(k.m, name), *before = values_of(base, name);
+    for (int i = 0; i < LATENT * LATENT; i++)
+        assert_true(fabsf(w[i] - before[i] - (i == 0 ? 3.0f : i == 5 ? 6.0f : 0)) < 1e-5f);
+    safetensors_write(k.path, items, 3, notes);
+    expect_failure(adapt, &k, HISS_ERROR_ARGUMENT, "dora");
+    items[0].name = "model.postprocess_convs.parametrizations.weight.0.lora_A";
+    safetensors_write(k.path, items, 2, notes);
+    expect_failure(adapt, &k, HISS_ERROR_FORMAT, "lora_B is missing");
+    scope_end();
+}
+
+/* --- what is refused --- */
 
 static void expect_refusal(const char *document, const char *from, const char *part) {
     hiss_error error = {0};
@@ -349,8 +491,9 @@ int main(int argc, char **argv) {
         return 1;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_windows), cmocka_unit_test(test_kept), cmocka_unit_test(test_run),
-        cmocka_unit_test(test_resume),  cmocka_unit_test(test_kill), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_windows),  cmocka_unit_test(test_kept),         cmocka_unit_test(test_run),
+        cmocka_unit_test(test_resume),   cmocka_unit_test(test_kill),         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_adapters), cmocka_unit_test(test_adapter_runs), cmocka_unit_test(test_foreign_adapters),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -188,7 +188,7 @@ hiss_model *hiss_open(const char *path, hiss_error *error) {
 
 static void adapt_body(void *argument) {
     call *c = argument;
-    model_adapt(c->m, c->path);
+    model_adapt(c->m, c->path, 1);
 }
 
 bool hiss_adapt(hiss_model *h, const char *files, hiss_error *error) {

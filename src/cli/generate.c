@@ -206,7 +206,9 @@ static void run(const arguments *a) {
     if (is_standard(text(a, OPT_OUT))) check_standard(a);
     else check_result_path(text(a, OPT_OUT), SOUND_EXTENSIONS);
     model *m = model_open(model_path(a));
-    if (text(a, OPT_LORA)) model_adapt(m, text(a, OPT_LORA));
+    if (text(a, OPT_LORA)) model_adapt(m, text(a, OPT_LORA), number(a, OPT_LORA_STRENGTH, 1));
+    else if (flag(a, OPT_LORA_STRENGTH))
+        fail(HISS_ERROR_ARGUMENT, "--lora-strength: of which adapters? Name them (--lora FILE)");
     sound_request r = request_of(a, m);
     set_steps(a, m, &r);
     if (a->name_count) r.prompt = with_tempo(a, a->names[0]);
@@ -222,9 +224,10 @@ static void run(const arguments *a) {
     say_json(a, result);
 }
 
-static const option_id TAKES[] = {OPT_MODEL,        OPT_LORA,          OPT_OUT,       OPT_SECONDS,    OPT_COUNT,
-                                  SAMPLING_OPTIONS, OPT_PROMPTS,       GUIDE_OPTIONS, OPT_QUALITY,    OPT_BITS,
-                                  OPT_PICTURE,      OPT_STEPS_PICTURE, OPT_PRECISION, COMMON_OPTIONS, OPTS};
+static const option_id TAKES[] = {OPT_MODEL,         OPT_LORA,      OPT_LORA_STRENGTH, OPT_OUT,
+                                  OPT_SECONDS,       OPT_COUNT,     SAMPLING_OPTIONS,  OPT_PROMPTS,
+                                  GUIDE_OPTIONS,     OPT_QUALITY,   OPT_BITS,          OPT_PICTURE,
+                                  OPT_STEPS_PICTURE, OPT_PRECISION, COMMON_OPTIONS,    OPTS};
 
 const command COMMAND_GENERATE = {
     .name = "generate",

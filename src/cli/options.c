@@ -124,8 +124,13 @@ const option OPTION_TABLE[OPTS] = {
                   "the trained model to start from, or 'default': the one that comes with hiss", NULL},
     [OPT_RANK] = {"lora", 0, KIND_INTEGER, "RANK", NULL, 1, LORA_MOST_RANK, NULL,
                   "learn adapters of this rank in place of the weights of --from: a small file of their own", NULL},
-    [OPT_LORA] = {"lora", 0, KIND_TEXT, "FILE[:WEIGHT],...", NULL, 0, 0, NULL,
-                  "adapters that hiss train --lora made for this model, each times its weight (1)", NULL},
+    [OPT_LORA] =
+        {"lora", 0, KIND_TEXT, "FILE[:WEIGHT],...", NULL, 0, 0, NULL,
+         "adapters for this model, each times its weight (1): made by hiss train --lora or, for Stable Audio, by "
+         "stable-audio-tools",
+         NULL},
+    [OPT_LORA_STRENGTH] = {"lora-strength", 0, KIND_NUMBER, "TIMES", NULL, -100, 100, "1",
+                           "what the weights of all --lora adapters are multiplied by", NULL},
     [OPT_MINUTES] = {"minutes", 0, KIND_NUMBER, "MINUTES", "min", 0.001, 1e6, NULL,
                      "stop, saved, after this long; default: the recipe's", NULL},
     [OPT_RESUME] = {"resume", 0, KIND_FLAG, NULL, NULL, 0, 0, NULL, "go on from the checkpoint in the output folder",

@@ -55,6 +55,7 @@ typedef enum {
     OPT_FROM,
     OPT_RANK,
     OPT_LORA,
+    OPT_LORA_STRENGTH,
     OPT_MINUTES,
     OPT_RESUME,
     OPT_BITS,

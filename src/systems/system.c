@@ -169,7 +169,7 @@ model *model_from(const char *path, const store *s, config settings) {
     return m;
 }
 
-void model_adapt(model *m, const char *files) {
+void model_adapt(model *m, const char *files, double strength) {
     static const double MOST = 100;
     size_t n;
     char **pieces = split(files, ',', &n);
@@ -177,7 +177,7 @@ void model_adapt(model *m, const char *files) {
         char *colon = strrchr(pieces[i], ':');
         double weight = 1;
         if (colon && parse_double(colon + 1, -MOST, MOST, &weight)) *colon = 0;
-        lora_apply(m->parameters, pieces[i], weight);
+        lora_apply(m->parameters, pieces[i], weight * strength);
     }
 }
 

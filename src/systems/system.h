@@ -79,8 +79,8 @@ struct model {
 model *model_open(const char *path);
 /* The same from tensors and settings at hand; path: for messages. */
 model *model_from(const char *path, const store *s, config settings);
-/* Merges adapters (nn/lora.h) into its weights: "FILE", "FILE:0.5", several with commas. */
-void model_adapt(model *m, const char *files);
+/* Merges adapters (nn/lora.h) into its weights: "FILE", "FILE:0.5", several with commas, all times strength. */
+void model_adapt(model *m, const char *files, double strength);
 /* The configuration beside a model and the file with its tensors, without opening the network. */
 config model_settings(const char *path, const store *s);
 const char *model_weights_path(const char *path);

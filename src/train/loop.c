@@ -235,7 +235,14 @@ static saved_model to_save(const run *r) {
 
 static void make_network(run *r) {
     open_network(r);
-    if (r->recipe->lora) r->adapters = lora_new(r->parameters, r->recipe->lora, random_child(r->key, KEY_ADAPTERS));
+    if (r->recipe->lora) {
+        const adopted_model *adopted = r->recipe->adopted;
+        const lora_settings s = {.rank = r->recipe->lora,
+                                 .layers = r->recipe->lora_layers,
+                                 .except = adopted ? adopted->no_adapters : NULL,
+                                 .from = adopted ? store_open(adopted->weights) : NULL};
+        r->adapters = lora_new(r->parameters, &s, random_child(r->key, KEY_ADAPTERS));
+    }
     r->optimizer = optimizer_new(&r->recipe->optimizer, learned(r));
     if (r->adapters) optimizer_watch(r->optimizer, merge_adapters, r->adapters);
     int64_t weights = params_elements(r->parameters) * (int64_t) sizeof(float);

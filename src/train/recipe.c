@@ -25,9 +25,20 @@ static precision read_precision(config c) {
     fail(HISS_ERROR_ARGUMENT, "%s: precision: '%s' is not known; %s", c.where, word, suggest(word, names, 3));
 }
 
+static const char **read_texts(config c, const char *key) {
+    if (!config_has(c, key)) return NULL;
+    const config list = config_get(c, key);
+    const size_t n = json_is_array(list.value) ? config_count(list) : 0;
+    const char **texts = NEW_ARRAY(const char *, n + 1);
+    for (size_t i = 0; i < n; i++) texts[i] = json_string_value(config_at(list, i).value);
+    for (size_t i = 0; i < n || !n; i++)
+        if (!n || !texts[i]) fail(HISS_ERROR_ARGUMENT, "%s: a list of texts is needed", list.where);
+    return texts;
+}
+
 static void read_training(recipe *r, config c) {
-    static const char *const keys[] = {"batch", "accumulate",    "steps", "precision",
-                                       "seed",  "class_dropout", "lora",  NULL};
+    static const char *const keys[] = {"batch",         "accumulate", "steps",       "precision", "seed",
+                                       "class_dropout", "lora",       "lora_layers", NULL};
     c = part(c, "training", keys);
     r->batch = config_int(c, "batch", 16, 1, 65536);
     r->accumulate = config_int(c, "accumulate", 1, 1, 65536);
@@ -35,6 +46,7 @@ static void read_training(recipe *r, config c) {
     r->seed = (uint64_t) config_int(c, "seed", 0, 0, INT64_MAX);
     r->class_dropout = config_number(c, "class_dropout", r->by_class ? 0.1 : 0, 0, 1);
     r->lora = config_int(c, "lora", 0, 0, LORA_MOST_RANK);
+    r->lora_layers = read_texts(c, "lora_layers");
     r->numbers = read_precision(c);
 }
 

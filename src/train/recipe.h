@@ -20,8 +20,9 @@ typedef struct {
     bool by_class;
     optimizer_settings optimizer;
     int64_t batch, accumulate, steps;
-    int64_t lora;         /* rank of adapters; 0: the weights themselves are learned */
-    double class_dropout; /* part of the clips trained on without their class, for guidance */
+    int64_t lora;             /* rank of adapters; 0: the weights themselves are learned */
+    const char **lora_layers; /* parts of the names of the matrices that get them; NULL: all */
+    double class_dropout;     /* part of the clips trained on without their class, for guidance */
     uint64_t seed;
     precision numbers;
     struct {

@@ -27,6 +27,7 @@ typedef struct {
     stable_learner learner;
     times times;
     double dropout, mean_log_snr, std_log_snr;
+    json_t *lora_layers; /* of the recipe, or NULL */
 } stable_training;
 
 /* --- what is trained --- */
@@ -53,9 +54,13 @@ static adopted_model *adopt(const char *from, config recipe) {
     stable_training *m = NEW(stable_training);
     m->learner = stable_audio_open_learning(from);
     read_settings(m, recipe);
+    if (config_has(recipe, "training"))
+        m->lora_layers = json_object_get(config_get(recipe, "training").value, "lora_layers");
     struct stat weights;
     adopted_model *a = NEW(adopted_model);
     *a = (adopted_model){.path = from,
+                         .weights = m->learner.net->files.weights,
+                         .no_adapters = ".int_embedder.", /* a table: the original adapts linear layers */
                          .network = m,
                          .parameters = m->learner.parameters,
                          .settings = m->learner.settings,
@@ -196,14 +201,41 @@ static void write_weights(const saved_model *m, const char *path) {
         const char *name = store_at(s, i)->name, *published = stable_published_name(s, name);
         if (!published) continue;
         const param *p = params_find(m->weights, name);
-        if (p) host_data(p->value); /* as it is now, wherever it was trained */
-        items[n++] = (named_tensor){published, p ? p->value : store_read(s, name)};
+        const bool learned = p && p->trainable;
+        if (learned) host_data(p->value); /* as it is now, wherever it was trained */
+        items[n++] = (named_tensor){published, learned ? p->value : store_read(s, name)};
     }
     safetensors_write(path, items, n, NULL);
     scope_end();
 }
 
-static void write_adapters(const saved_model *m, const char *path) { lora_save(m->adapters, path); }
+/* "model.model.X.lora_A.weight" -> "model.X.parametrizations.weight.0.lora_A": names within the diffusion model or the conditioner. */
+static const char *tools_name(const store *s, const char *name) {
+    const char *end = strstr(name, ".lora_"), *matrix = format("%.*s.weight", (int) (end - name), name),
+               *published = stable_published_name(s, matrix), *inside = strchr(published, '.') + 1;
+    const int length = (int) (strlen(inside) - strlen(".weight"));
+    return format("%.*s.parametrizations.weight.0.%.*s", length, inside, (int) strlen("lora_A"), end + 1);
+}
+
+/* As stable-audio-tools' models/lora reads them. */
+static void write_adapters(const saved_model *m, const char *path) {
+    const stable_training *t = m->network;
+    const params *learned = lora_params(m->adapters);
+    scope_begin();
+    const store *s = store_open(t->learner.net->files.weights);
+    named_tensor *items = NEW_ARRAY(named_tensor, learned->count + 1);
+    for (size_t i = 0; i < learned->count; i++)
+        items[i] = (named_tensor){tools_name(s, learned->items[i]->name), learned->items[i]->value};
+    json_t *own = json_make_object(), *notes = json_make_object();
+    const json_int_t rank = learned->items[0]->value->shape[0];
+    json_object_set_new(own, "rank", json_integer(rank));
+    json_object_set_new(own, "alpha", json_integer(rank));
+    json_object_set_new(own, "adapter_type", json_string("lora"));
+    if (t->lora_layers) json_object_set(own, "include", t->lora_layers);
+    json_object_set_new(notes, "lora_config", json_string(json_text(own)));
+    safetensors_write(path, items, learned->count, notes);
+    scope_end();
+}
 
 static const model_layout LAYOUT = {"model_config.json", "model.safetensors", false, write_weights, write_adapters};
 

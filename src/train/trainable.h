@@ -12,13 +12,14 @@ typedef struct {
 
 /* A published model that is trained as it is, and saved as it came. */
 typedef struct {
-    const char *path;
+    const char *path, *weights; /* its folder or file; the file with its tensors */
     void *network;
     params *parameters;
     config settings;
-    int rate;        /* hz */
-    int64_t samples; /* of a clip where the recipe says nothing; then as it says */
-    int64_t bytes;   /* of what is saved */
+    const char *no_adapters; /* a part of the names of matrices that get none; or NULL */
+    int rate;                /* hz */
+    int64_t samples;         /* of a clip where the recipe says nothing; then as it says */
+    int64_t bytes;           /* of what is saved */
 } adopted_model;
 
 /* What a source of batches is made of. */
