@@ -335,7 +335,8 @@ static double apart(const model *a, const model *b, const char *name) {
 #define ATTENTION "transformer.layers.1.cross_attn.to_q"
 #define SECONDS "conditioners.seconds_total.embedder.embedding.1"
 static const char MATRIX[] = "model.model." ATTENTION ".weight", NUMBER[] = "conditioner." SECONDS ".weight",
-                  NORM[] = "model.model.transformer.layers.0.pre_norm.gamma";
+                  FEED[] = "model.model.transformer.layers.0.ff.ff.0.proj.weight", /* stays in the file */
+    NORM[] = "model.model.transformer.layers.0.pre_norm.gamma";
 
 /* W x + B (A x) against what the merged matrix gives: x -> sum over outputs, as relative distance. */
 static double unmerged_apart(const model *base, const model *merged, const store *adapters) {
@@ -380,7 +381,10 @@ static void test_adapters(void **state) {
     model_adapt(merged, file, 1);
     model_adapt(half, format("%s:5", file), 0.1);
     model_adapt(none, file, 0);
+    assert_null(params_find(merged->parameters, FEED)->value->data);
     assert_true(apart(merged, trained, MATRIX) < 1e-6 && apart(merged, trained, NUMBER) < 1e-6);
+    assert_true(apart(merged, trained, FEED) < 1e-6 && apart(base, trained, FEED) > 1e-2);
+    assert_true(fabs(apart(half, base, FEED) / apart(merged, base, FEED) - 0.5) < 1e-4);
     assert_true(apart(base, trained, MATRIX) > 1e-2 && apart(base, trained, NUMBER) > 1e-2);
     assert_true(apart(base, trained, NORM) == 0 && apart(none, base, MATRIX) == 0);
     assert_true(fabs(apart(half, base, MATRIX) / apart(merged, base, MATRIX) - 0.5) < 1e-4);

@@ -17,18 +17,60 @@ static const naming NAMINGS[] = {{".lora_A.weight", ".lora_B.weight", false},
                                  {".parametrizations.weight.0.lora_A", ".parametrizations.weight.0.lora_B", true}};
 static const naming *const OWN = &NAMINGS[0];
 
+/* A matrix that lies elsewhere and what is added to it. */
 typedef struct {
-    param *matrix;    /* [M, N] */
-    const float *own; /* its values without the adapter; NULL: in the file */
-    param *down, *up; /* A [R, N], B [M, R] */
+    const param_source *base;
+    const tensor *up, *down;
+    float scale;
+    param_source source;
+} merged;
+
+typedef struct {
+    param *matrix;      /* [M, N] */
+    const float *own;   /* its values without the adapter, or NULL */
+    const merged *with; /* where they lie elsewhere */
+    param *down, *up;   /* A [R, N], B [M, R] */
 } adapter;
 
 struct lora {
     adapter *items;
     int64_t rank;
-    const store *from;
     params *learned;
 };
+
+/* w [M, N] += scale B A */
+static void add_product(float *w, const tensor *up, const tensor *down, float scale) {
+    int64_t M = up->shape[0], R = up->shape[1], N = down->shape[1];
+    scope_begin();
+    float *scaled = f32(tensor_to_f32(up));
+    for (int64_t i = 0; i < M * R; i++) scaled[i] *= scale;
+    matmul(1, M, N, R, F32, scaled, false, f32(down), false, F32, w, true);
+    scope_end();
+}
+
+static const tensor *read_merged(void *context) {
+    const merged *m = context;
+    tensor *w = tensor_to_f32(m->base->read(m->base->context));
+    add_product(f32(w), m->up, m->down, m->scale);
+    return w;
+}
+
+static void drop_base(void *context) {
+    const merged *m = context;
+    if (m->base->drop) m->base->drop(m->base->context);
+}
+
+/* Whether the values are still where they came from. */
+static bool lies_elsewhere(const param *p) { return p->source && !p->value->data; }
+
+/* In the current scope, which lives as long as the parameter's values are read. */
+static const merged *merge_on_reading(param *p, const tensor *up, const tensor *down, float scale) {
+    merged *m = NEW(merged);
+    *m = (merged){p->source, up, down, scale, {read_merged, drop_base, m}};
+    p->source = &m->source;
+    param_changed(p);
+    return m;
+}
 
 static char *stem_of(const char *name, const char *end) {
     return format("%.*s", (int) (strlen(name) - strlen(end)), name);
@@ -66,7 +108,6 @@ lora *lora_new(params *p, const lora_settings *s, random_key key) {
     binder *b = binder_new(key);
     check_settings(p, s);
     l->rank = s->rank;
-    l->from = s->from;
     l->items = NEW_ARRAY(adapter, p->count + 1);
     adapter *to = l->items;
     for (size_t i = 0; i < p->count; i++) {
@@ -76,7 +117,9 @@ lora *lora_new(params *p, const lora_settings *s, random_key key) {
         const int64_t M = m->value->shape[0], N = m->value->shape[1];
         tensor *down = bind(b, format("%s%s", stem, OWN->down), SHAPE(s->rank, N), (init){INIT_TORCH_UNIFORM, 0, 0});
         tensor *up = bind(b, format("%s%s", stem, OWN->up), SHAPE(M, s->rank), (init){INIT_ZERO, 0, 0});
-        *to++ = (adapter){m, s->from ? NULL : f32(tensor_to_f32(m->value)), down->param, up->param};
+        const bool elsewhere = lies_elsewhere(m);
+        *to++ = (adapter){m, elsewhere ? NULL : f32(tensor_to_f32(m->value)),
+                          elsewhere ? merge_on_reading(m, up, down, 1) : NULL, down->param, up->param};
     }
     l->learned = binder_finish(b, true);
     return l;
@@ -84,25 +127,18 @@ lora *lora_new(params *p, const lora_settings *s, random_key key) {
 
 params *lora_params(const lora *l) { return l->learned; }
 
-/* w [M, N] += scale B A */
-static void add_product(float *w, const tensor *up, const tensor *down, float scale) {
-    int64_t M = up->shape[0], R = up->shape[1], N = down->shape[1];
-    scope_begin();
-    float *scaled = f32(tensor_to_f32(up));
-    for (int64_t i = 0; i < M * R; i++) scaled[i] *= scale;
-    matmul(1, M, N, R, F32, scaled, false, f32(down), false, F32, w, true);
-    scope_end();
-}
-
 void lora_merge(lora *l) {
     for (size_t i = 0; i < l->learned->count / 2; i++) {
         const adapter *a = &l->items[i];
-        float *w = f32(a->matrix->value);
-        scope_begin();
-        memcpy(w, a->own ? a->own : f32(tensor_to_f32(store_read(l->from, a->matrix->name))),
-               tensor_bytes(a->matrix->value));
-        scope_end();
-        add_product(w, a->up->value, a->down->value, 1);
+        if (a->own) {
+            float *w = f32(a->matrix->value);
+            memcpy(w, a->own, tensor_bytes(a->matrix->value));
+            add_product(w, a->up->value, a->down->value, 1);
+        } else if (a->matrix->value->data) { /* somebody asked for them */
+            scope_begin();
+            memcpy(f32(a->matrix->value), read_merged((void *) a->with)->data, tensor_bytes(a->matrix->value));
+            scope_end();
+        }
         param_changed(a->matrix);
     }
 }
@@ -195,12 +231,20 @@ static found find_one(const params *p, const store *s, const store_entry *down, 
 }
 
 static void apply_one(const store *s, const found *f, double weight) {
+    const float scale = (float) (weight * scale_of(s, f->naming, f->down->shape.dims[0]));
+    param *m = f->matrix;
+    if (lies_elsewhere(m)) {
+        scope *before = param_home_enter(m);
+        merge_on_reading(m, tensor_to_f32(store_read(s, f->up->name)), tensor_to_f32(store_read(s, f->down->name)),
+                         scale);
+        param_home_leave(before);
+        return;
+    }
     scope_begin();
-    const tensor *up = tensor_to_f32(store_read(s, f->up->name)), *down = tensor_to_f32(store_read(s, f->down->name));
-    double scale = weight * scale_of(s, f->naming, f->down->shape.dims[0]);
-    add_product(f32(f->matrix->value), up, down, (float) scale);
-    param_changed(f->matrix);
+    add_product(f32(m->value), tensor_to_f32(store_read(s, f->up->name)), tensor_to_f32(store_read(s, f->down->name)),
+                scale);
     scope_end();
+    param_changed(m);
 }
 
 /* All are found before the first is applied: on errors the network stays as it was. */

@@ -1,6 +1,7 @@
 /* Low-rank adapters (LoRA; Hu et al. 2021, arXiv 2106.09685): each matrix W [M, N] of a network becomes W + scale B A with A [R, N],
  * B [M, R], and only A and B are learned. They are kept in the matrix itself (merged), so a network knows nothing of them and runs no
- * slower; the gradient that reaches the matrix is passed on to A and B.
+ * slower; the gradient that reaches the matrix is passed on to A and B. A matrix that lies in its file stays there: the product is
+ * added whenever its values are read.
  *
  * A file holds NAME.lora_A.weight and NAME.lora_B.weight for each NAME.weight, the names that PEFT gives them, and in its metadata
  * "alpha" (a number as text; scale is alpha / R; without it 1); or NAME.parametrizations.weight.0.lora_A and lora_B, as

@@ -201,9 +201,12 @@ static void start_from(const run *r, const model *from) {
 static uint64_t fingerprint_of(const params *p) {
     uint64_t h = 0xCBF29CE484222325u;
     for (size_t i = 0; i < p->count; i++) {
-        const tensor *t = p->items[i]->value;
-        const uint32_t *bits = t->data;
-        for (int64_t k = 0, n = count(t); k < n; k++) h = (h ^ bits[k]) * 0x100000001B3u;
+        scope_begin();
+        const tensor *t = param_values(p->items[i]);
+        const uint16_t *bits = t->data;
+        for (size_t k = 0, n = tensor_bytes(t) / sizeof *bits; k < n; k++) h = (h ^ bits[k]) * 0x100000001B3u;
+        param_packed(p->items[i]);
+        scope_end();
     }
     return h;
 }
@@ -237,10 +240,8 @@ static void make_network(run *r) {
     open_network(r);
     if (r->recipe->lora) {
         const adopted_model *adopted = r->recipe->adopted;
-        const lora_settings s = {.rank = r->recipe->lora,
-                                 .layers = r->recipe->lora_layers,
-                                 .except = adopted ? adopted->no_adapters : NULL,
-                                 .from = adopted ? store_open(adopted->weights) : NULL};
+        const lora_settings s = {
+            .rank = r->recipe->lora, .layers = r->recipe->lora_layers, .except = adopted ? adopted->no_adapters : NULL};
         r->adapters = lora_new(r->parameters, &s, random_child(r->key, KEY_ADAPTERS));
     }
     r->optimizer = optimizer_new(&r->recipe->optimizer, learned(r));

@@ -59,7 +59,6 @@ static adopted_model *adopt(const char *from, config recipe) {
     struct stat weights;
     adopted_model *a = NEW(adopted_model);
     *a = (adopted_model){.path = from,
-                         .weights = m->learner.net->files.weights,
                          .no_adapters = ".int_embedder.", /* a table: the original adapts linear layers */
                          .network = m,
                          .parameters = m->learner.parameters,
@@ -200,10 +199,10 @@ static void write_weights(const saved_model *m, const char *path) {
     for (size_t i = 0; i < store_count(s); i++) {
         const char *name = store_at(s, i)->name, *published = stable_published_name(s, name);
         if (!published) continue;
-        const param *p = params_find(m->weights, name);
+        param *p = params_find(m->weights, name);
         const bool learned = p && p->trainable;
-        if (learned) host_data(p->value); /* as it is now, wherever it was trained */
-        items[n++] = (named_tensor){published, learned ? p->value : store_read(s, name)};
+        if (learned) param_to_host(p); /* as it is now, wherever it was trained */
+        items[n++] = (named_tensor){published, learned ? param_values(p) : store_read(s, name)};
     }
     safetensors_write(path, items, n, NULL);
     scope_end();

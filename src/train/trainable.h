@@ -12,7 +12,7 @@ typedef struct {
 
 /* A published model that is trained as it is, and saved as it came. */
 typedef struct {
-    const char *path, *weights; /* its folder or file; the file with its tensors */
+    const char *path;
     void *network;
     params *parameters;
     config settings;
