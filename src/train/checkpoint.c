@@ -131,10 +131,11 @@ char *checkpoint_write(const char *out, const saved_model *m, optimizer *o, cons
         if (rename(fresh, path)) fail_errno(HISS_ERROR_FILE, "%s: cannot be renamed to %s", fresh, path);
         sync_folder(folder);
     }
-    point(out, "latest", format("checkpoints/%s", name));
+    /* Links into what is not there yet, then all of it at once. */
     point(out, m->layout->settings, format("latest/%s", m->layout->settings));
     point(out, m->layout->weights, format("latest/%s", m->layout->weights));
     if (m->adapters) point(out, ADAPTERS, format("latest/%s", ADAPTERS));
+    point(out, "latest", format("checkpoints/%s", name));
     remove_old(folder);
     scope_end();
     return path;
