@@ -85,7 +85,7 @@ static void test_brownian(void **state) {
     (void) state;
     scope_begin();
     enum { POINTS = 4000 };
-    brownian path = {12345, 0.1, 50};
+    brownian path = {12345, 0.1, 50, 0};
     float *a = NEW_ARRAY(float, POINTS), *b = NEW_ARRAY(float, POINTS), *all = NEW_ARRAY(float, POINTS);
     brownian_draw(&path, 20, 7, a, POINTS);
     brownian_draw(&path, 7, 1.5, b, POINTS);

@@ -203,6 +203,90 @@ static void test_silent(void **unused) {
     expect_failure(ask_silent, NULL, HISS_ERROR_ARGUMENT, "silent");
 }
 
+/* --- seeds of PyTorch --- */
+
+enum { ROWS = 10, WIDTH = 4 };
+static float walked[ROWS * WIDTH];
+
+static shape rows_state(const model *m, int64_t samples, bool loop) {
+    (void) m, (void) loop;
+    return SHAPE(samples, WIDTH);
+}
+
+static estimate shrink(const model *m, const void *asked, const tensor *x, double sigma, double to, const int64_t *at,
+                       int64_t whole) {
+    (void) m, (void) asked, (void) to, (void) at, (void) whole;
+    tensor *y = tensor_new(F32, shape_of(x));
+    for (int64_t i = 0; i < count(x); i++) f32(y)[i] = 0.9f * f32(x)[i] / (float) (1 + sigma * sigma);
+    return (estimate){y, NULL};
+}
+
+static audio *keep_rows(const model *m, const void *asked, const tensor *x, int64_t samples, uint64_t seed, bool loop) {
+    (void) asked, (void) seed, (void) loop;
+    memcpy(walked, f32(x), sizeof walked);
+    return audio_new(samples, 1, m->rate);
+}
+
+/* Eight levels from 500 to 0.3 of k-diffusion's get_sigmas_polyexponential, and as diffusers rounds them. */
+static levels eight_levels(const model *m, int64_t steps, double strength) {
+    static const double SIGMAS[2][9] = {
+        {500.000061, 173.263046, 60.0401573, 20.8054676, 7.20964193, 2.49832821, 0.865735769, 0.299999982, 0},
+        {500.000061, 173.263046, 60.0401573, 20.805479, 7.20964003, 2.49832821, 0.865735769, 0.299999982, 0}};
+    (void) strength;
+    assert_int_equal(steps, 8);
+    levels l = {NEW_ARRAY(double, 9), 8};
+    memcpy(l.sigmas, SIGMAS[m->latent->path_of_seed], sizeof SIGMAS[0]);
+    return l;
+}
+
+static void ignore_sound(void *context, int64_t i, const audio *sound) { (void) context, (void) i, (void) sound; }
+
+/* Seed 7 in k-diffusion 0.1.1 and torchsde 0.2.6 on the CPU: torch.manual_seed, torch.randn([1, 4, 10]) times the first sigma, the sampler
+ * with its own noise; and with the path that diffusers begins with the seed itself, from 0.3 to 500. */
+static void test_torch_paths(void **unused) {
+    (void) unused;
+    static const struct {
+        const char *sampler;
+        bool of_seed;
+        double at[6]; /* of [4, 10]: 0, 1, 9, 10, 25, 39 */
+    } RUNS[] = {
+        {"dpmpp-3m-sde", false, {-0.885444, 0.389352, 0.064597, 0.318536, -1.051685, 0.10686}},
+        {"dpmpp-2m-sde", false, {-0.870644, 0.370416, 0.046575, 0.235269, -0.85202, 0.092828}},
+        {"dpmpp-sde", false, {-0.950668, 0.373946, -0.066937, 0.272955, -0.852181, -0.22645}},
+        {"dpmpp-2m-sde", true, {0.802929, 0.35767, 1.147927, -0.074409, -0.317141, 0.200119}},
+    };
+    static const int AT[] = {0, 1, 9, 10, 25, 39};
+    scope_begin();
+    for (size_t k = 0; k < sizeof RUNS / sizeof *RUNS; k++) {
+        struct latent_row row = LATENT;
+        row.window = ROWS;
+        row.steps = 8;
+        row.least = 0.3;
+        row.most = 500;
+        row.process = PROCESS_ROTATING;
+        row.channels_first = true;
+        row.path_of_seed = RUNS[k].of_seed;
+        row.levels = eight_levels;
+        row.state = rows_state;
+        row.denoise = shrink;
+        row.decode = keep_rows;
+        model m = MODEL;
+        m.latent = &row;
+        sound_request r = sound_request_for(&m);
+        r.seconds = ROWS / 1000.0;
+        r.noise = NOISE_TORCH;
+        r.seed = 7;
+        r.sampler = RUNS[k].sampler;
+        generate_sounds(&m, &r, ignore_sound, NULL);
+        for (int i = 0; i < 6; i++) {
+            const double got = walked[AT[i] % ROWS * WIDTH + AT[i] / ROWS];
+            if (fabs(got - RUNS[k].at[i]) > 2e-5)
+                fail_msg("%s at %d: %f, not %f", r.sampler, AT[i], got, RUNS[k].at[i]);
+        }
+    }
+    scope_end();
+}
+
 /* --- pictures --- */
 
 static char root[] = "/tmp/hiss-latent-XXXXXX";
@@ -239,8 +323,9 @@ static void test_pictures(void **unused) {
 int main(void) {
     if (!mkdtemp(root)) return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_windows), cmocka_unit_test(test_strength), cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_silent),  cmocka_unit_test(test_into),     cmocka_unit_test(test_pictures),
+        cmocka_unit_test(test_windows),  cmocka_unit_test(test_strength), cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_silent),   cmocka_unit_test(test_into),     cmocka_unit_test(test_torch_paths),
+        cmocka_unit_test(test_pictures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

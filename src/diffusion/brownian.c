@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/scope.h"
 #include "base/torch_random.h"
 
 /* --- numpy's SeedSequence: O'Neill's seed_seq_fe --- */
@@ -67,7 +68,11 @@ static double rounded(double time) {
     return strtod(words, NULL);
 }
 
-static void normals(uint32_t seed, float *out, int64_t n) {
+static void normals(const brownian *path, uint32_t seed, float *out, int64_t n) {
+    if (path->wave) {
+        torch_cuda_normal(&(torch_cuda_random){seed, 0, path->wave}, out, (size_t) n);
+        return;
+    }
     torch_random *g = NEW(torch_random);
     torch_seed(g, seed);
     torch_normal(g, out, (size_t) n);
@@ -84,7 +89,7 @@ static void collect(const query *q, node at, const float *W) {
     double middle = rounded((at.first + at.last) / 2), h = at.last - at.first, l = middle - at.first,
            r = at.last - middle;
     float *left = alloc((size_t) q->n * sizeof(float)), share = (float) (l / h), spread = (float) sqrt(l * r / h);
-    normals(seed_sequence(q->path->entropy, true, at.key, at.depth), left, q->n);
+    normals(q->path, seed_sequence(q->path->entropy, true, at.key, at.depth), left, q->n);
     for (int64_t i = 0; i < q->n; i++) left[i] = W[i] * share + spread * left[i];
     collect(q, (node){at.first, middle, 2 * at.key, at.depth + 1}, left);
     for (int64_t i = 0; i < q->n; i++) left[i] = W[i] - left[i]; /* now the right one */
@@ -101,7 +106,7 @@ void brownian_draw(void *context, double from, double to, float *z, int64_t n) {
     if (q.to <= q.from) return;
     scope_begin();
     float *W = alloc((size_t) n * sizeof(float));
-    normals(seed_sequence(path->entropy, false, 0, 0), W, n);
+    normals(path, seed_sequence(path->entropy, false, 0, 0), W, n);
     for (int64_t i = 0; i < n; i++) W[i] *= (float) sqrt(root.last - root.first);
     collect(&q, root, W);
     scope_end();

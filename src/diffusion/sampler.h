@@ -83,6 +83,7 @@ typedef struct {
     bool heun;
     bool distilled; /* for networks that jump to the clean signal of a path: consistency models and their kin */
     bool clamp;     /* the variance preserving state stays within +-1 */
+    bool path;      /* k-diffusion draws its noise from a Brownian path over sigma (brownian.h) */
 } sampler;
 
 /* Ends with {0}. */

@@ -23,6 +23,8 @@ typedef struct {
     levels levels;
     double to; /* sigma at which the step ends */
     noise_source noise;
+    brownian *path; /* of the sampler's noise; NULL: noise */
+    int64_t channels;
     int64_t before, all; /* steps, for the progress */
     const sound_request *request;
     int64_t samples;
@@ -168,8 +170,26 @@ double latent_step_end(const sampler *kind, const levels *l, int64_t step) {
 
 static void draw_next(void *context, double from, double to, float *z, int64_t n) {
     const walk_context *w = context;
-    (void) from, (void) to;
-    w->noise.draw(w->noise.context, z, n);
+    if (!w->path) {
+        w->noise.draw(w->noise.context, z, n);
+        return;
+    }
+    scope_begin();
+    float *drawn = alloc((size_t) n * sizeof(float));
+    brownian_draw(w->path, from, to, drawn, n);
+    rows_of_torch(drawn, z, n, w->row->channels_first ? w->channels : 1);
+    scope_end();
+}
+
+/* Of k-diffusion's samplers, whose networks all turn signal into noise. */
+static brownian *path_of(const walk_context *w, noise_source source, int64_t i) {
+    const struct latent_row *row = w->row;
+    const levels *l = &w->levels;
+    if (!w->kind->path || row->process != PROCESS_ROTATING) return NULL;
+    const int64_t last = l->sigmas[l->steps] > 0 ? l->steps : l->steps - 1;
+    const double least = row->path_of_seed ? row->least : l->sigmas[last],
+                 most = row->path_of_seed ? row->most : l->sigmas[0];
+    return noise_path_of(w->request, i, source, row->path_of_seed, least, most);
 }
 
 /* Notes where the step ends; the state in the network's own scale as sound. */
@@ -226,15 +246,18 @@ static tensor *walk_state(const model *m, const sound_request *r, const void *as
                       .kind = sampler_find(latent_sampler(m, r)),
                       .levels = l,
                       .circular = r->loop,
-                      .noise = sound_noise(r, i),
+                      .channels = s.dims[1],
                       .before = i * l.steps,
                       .all = r->count * l.steps,
                       .request = r,
                       .samples = samples};
     tensor *x = tensor_new(F32, SHAPE(1, s.dims[0], s.dims[1]));
+    const noise_source source = sound_noise(r, i);
+    w.noise = row->channels_first ? noise_of_rows(r, source, w.channels) : source;
     w.noise.draw(w.noise.context, f32(x), count(x)); /* before any other */
     w.start = *start = start_from(m, r, s.dims[0], w.noise);
     if (w.start && w.start->keep && row->keep) row->keep(asked, w.start->clean, w.start->keep);
+    w.path = path_of(&w, source, i);
     set_first_state(x, l.sigmas[0], w.start ? w.start->clean : NULL);
     sampling run = {.denoise = {clean_at, &w},
                     .sigmas = l.sigmas,

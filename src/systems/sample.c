@@ -51,6 +51,47 @@ noise_source sound_noise(const sound_request *r, int64_t i) {
     return (noise_source){draw_seeded, s};
 }
 
+/* --- the layout and the paths of programs in Python --- */
+
+void rows_of_torch(const float *from, float *to, int64_t n, int64_t channels) {
+    const int64_t rows = n / channels;
+    for (int64_t c = 0; c < channels; c++)
+        for (int64_t i = 0; i < rows; i++) to[i * channels + c] = from[c * rows + i];
+}
+
+typedef struct {
+    noise_source of;
+    int64_t channels;
+} transposing;
+
+static void draw_rows(void *context, float *z, int64_t n) {
+    const transposing *t = context;
+    scope_begin();
+    float *drawn = alloc((size_t) n * sizeof(float));
+    t->of.draw(t->of.context, drawn, n);
+    rows_of_torch(drawn, z, n, t->channels);
+    scope_end();
+}
+
+noise_source noise_of_rows(const sound_request *r, noise_source s, int64_t channels) {
+    if (r->noise == NOISE_HISS) return s;
+    transposing *t = NEW(transposing);
+    *t = (transposing){s, channels};
+    return (noise_source){draw_rows, t};
+}
+
+brownian *noise_path_of(const sound_request *r, int64_t i, noise_source s, bool of_seed, double least, double most) {
+    const uint64_t seed = r->seed + (uint64_t) i;
+    if (r->noise == NOISE_HISS) return NULL;
+    brownian *path = NEW(brownian);
+    *path = (brownian){seed, least, most, r->noise == NOISE_TORCH_CUDA ? H100_WAVE : 0};
+    if (of_seed) return path;
+    torch_random *g = r->noise == NOISE_TORCH ? s.context : NEW(torch_random);
+    if (r->noise != NOISE_TORCH) torch_seed(g, seed); /* whose normals come from the GPU's generator */
+    path->entropy = (uint64_t) torch_integer(g, 0, INT64_MAX);
+    return path;
+}
+
 /* --- samplers and schedules: src/diffusion --- */
 
 enum { MOST_NAMES = 64 };

@@ -2,6 +2,7 @@
 #ifndef HISS_SYSTEMS_SAMPLE_H
 #define HISS_SYSTEMS_SAMPLE_H
 
+#include "diffusion/brownian.h"
 #include "diffusion/schedule.h"
 #include "systems/generate.h"
 
@@ -37,5 +38,12 @@ const char *const *schedule_names(void);
 /* Where the noise of a sound comes from: the i-th of a request, or all of a seed. */
 noise_source sound_noise(const sound_request *r, int64_t i);
 random_key sound_key(uint64_t seed);
+/* From rows of PyTorch's layout, [channels, n / channels], to hiss's [n / channels, channels]. */
+void rows_of_torch(const float *from, float *to, int64_t n, int64_t channels);
+/* The same noise where rows are drawn in PyTorch's layout; hiss's own as it is. */
+noise_source noise_of_rows(const sound_request *r, noise_source s, int64_t channels);
+/* The Brownian path over sigma least .. most that k-diffusion's stochastic samplers make of PyTorch's seed, NULL of hiss's. of_seed: as
+ * diffusers begins it, with the seed itself; else with the next number of the CPU's generator, which is `s` where noise is drawn there. */
+brownian *noise_path_of(const sound_request *r, int64_t i, noise_source s, bool of_seed, double least, double most);
 
 #endif

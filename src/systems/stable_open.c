@@ -21,6 +21,23 @@ static const usage NATIVE_USAGE[] = {{"v", "dpmpp-3m-sde", 100, 7},
 
 static const double LEAST_SIGMA = 0.3, MOST_SIGMA = 500; /* of v; the model cards' */
 
+/* Value i of n that PyTorch's linspace has. */
+static float even(float from, float to, int64_t i, int64_t n) {
+    const float step = (to - from) / (float) (n - 1);
+    return i < n / 2 ? fmaf(step, (float) i, from) : fmaf(-step, (float) (n - 1 - i), to);
+}
+
+/* Even in the logarithm, rounded as by the original, whose Brownian path has these times. */
+static levels even_logarithms(int64_t steps, double least, double most, bool diffusers) {
+    levels l = levels_between(schedule_find("polyexponential"), steps, least, most, 1);
+    const float low = (float) log(least), high = (float) log(most), width = (float) (log(most) - log(least));
+    for (int64_t i = 0; i < steps && steps > 1; i++) {
+        const float product = (float) ((double) even(1, 0, i, steps) * width); /* rounded before the sum */
+        l.sigmas[i] = (double) expf(diffusers ? even(low, high, steps - 1 - i, steps) : product + low);
+    }
+    return l;
+}
+
 /* Of v, even in the logarithm of sigma; of flows, in that of the signal to noise, as their authors do. */
 static levels own_levels(const model *m, int64_t steps, double strength) {
     const stable_audio *net = m->network;
@@ -28,7 +45,7 @@ static levels own_levels(const model *m, int64_t steps, double strength) {
         return levels_of_times(PROCESS_STRAIGHT, times_log_snr(strength, steps), steps);
     const double wanted = strength < 1 ? tan(strength * M_PI / 2) : MOST_SIGMA,
                  most = fmin(fmax(wanted, LEAST_SIGMA * 1.01), MOST_SIGMA);
-    return levels_between(schedule_find("polyexponential"), steps, LEAST_SIGMA, most, 1);
+    return even_logarithms(steps, LEAST_SIGMA, most, net->files.diffusers);
 }
 
 static void read_ids(condition_list *to, const stable_conditions *known, config c, const char *key) {
@@ -233,6 +250,8 @@ void stable_audio_open(model *m, const store *s, binder *b, const struct latent_
     own->steps = u->steps;
     own->guidance = net->cross.count || net->prepend.count ? u->guidance : 1;
     own->process = net->process;
+    own->channels_first = true;
+    own->path_of_seed = net->files.diffusers;
     own->most = net->process == PROCESS_STRAIGHT ? NO_SIGNAL : MOST_SIGMA;
     own->least = net->process == PROCESS_STRAIGHT ? 0.02 : LEAST_SIGMA;
     m->latent = own;

@@ -206,7 +206,7 @@ void run_seed(parity_case *c, config one) {
     double least = config_number(r.options, "sigma_min", 0.3, 0, 1e9),
            most = config_number(r.options, "sigma_max", 500, 0, 1e9);
     levels l = levels_in_f32(steps, least, most);
-    seeded s = {{(uint64_t) * (int64_t *) entropy->data, l.sigmas[steps - 1], l.sigmas[0]},
+    seeded s = {{(uint64_t) * (int64_t *) entropy->data, l.sigmas[steps - 1], l.sigmas[0], 0},
                 tensor_zero(F32, SHAPE(steps - 1, D, length)),
                 0};
     r.s.sigmas = l.sigmas;
