@@ -330,6 +330,19 @@ static void test_convert(void **state) {
     expect("convert $M/classes half.pt", 2, ".safetensors");
 }
 
+/* A step at which held-out clips are measured, too, has one line. */
+static void test_training_lines(void **state) {
+    (void) state;
+    write_text("lines.json", "{\"system\": \"diffwave\", \"data\": {\"sample_rate\": 22050, \"seconds\": 0.05},"
+                             " \"training\": {\"batch\": 2}, \"every\": {\"log\": 1, \"held_out\": 2, \"sounds\": 0}}");
+    write_text("lines.tsv", "path\tsplit\ntone.wav\ttrain\ntone.wav\theld-out\n");
+    const outcome o = hiss("train --recipe lines.json --from $M/classes --data lines.tsv --steps 3 -o lines/");
+    if (o.code) fail_msg("hiss train: exit %d: %s", o.code, o.err);
+    int lines = 0;
+    for (const char *at = o.err; (at = strstr(at, "step ")); at++) lines += !strncmp(at + 6, "/3  loss", 8);
+    if (lines != 3 || !strstr(o.err, "held-out")) fail_msg("%d lines of 3 steps: %s", lines, o.err);
+}
+
 /* Adapters learned for a model change its sounds, by their weight; what cannot be is said. */
 static void test_adapters(void **state) {
     (void) state;
@@ -361,10 +374,10 @@ static void test_adapters(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_help),  cmocka_unit_test(test_usage_errors), cmocka_unit_test(test_bad_files),
-        cmocka_unit_test(test_seeds), cmocka_unit_test(test_vocode),       cmocka_unit_test(test_schedule),
-        cmocka_unit_test(test_json),  cmocka_unit_test(test_convert),      cmocka_unit_test(test_adapters),
-        cmocka_unit_test(test_scene),
+        cmocka_unit_test(test_help),     cmocka_unit_test(test_usage_errors), cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_seeds),    cmocka_unit_test(test_vocode),       cmocka_unit_test(test_schedule),
+        cmocka_unit_test(test_json),     cmocka_unit_test(test_convert),      cmocka_unit_test(test_training_lines),
+        cmocka_unit_test(test_adapters), cmocka_unit_test(test_scene),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

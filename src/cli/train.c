@@ -12,11 +12,13 @@
 
 typedef struct {
     bool quiet, terminal;
+    int64_t measured; /* step whose line told of held-out clips: it is its own line, too */
 } watching;
 
 static void watch(const train_report *report, void *context) {
-    const watching *w = context;
-    if (w->quiet) return;
+    watching *w = context;
+    if (w->quiet || (report->event == TRAIN_STEP && report->step == w->measured)) return;
+    if (report->event == TRAIN_HELD_OUT) w->measured = report->step;
     scope_begin();
     bool lasting = report->event != TRAIN_STEP;
     const char *words = report->message ? report->message : train_report_text(report);
@@ -33,7 +35,7 @@ static precision precision_of(const char *name) {
 static json_t *real(double value) { return isfinite(value) ? json_real(value) : json_null(); }
 
 static void run_as(const arguments *a, bool distil) {
-    watching w = {flag(a, OPT_QUIET), isatty(STDERR_FILENO) == 1};
+    watching w = {flag(a, OPT_QUIET), isatty(STDERR_FILENO) == 1, -1};
     train_options o = {
         .recipe = text(a, OPT_RECIPE),
         .data = text(a, OPT_DATA),
