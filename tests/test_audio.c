@@ -1,5 +1,6 @@
 /* Sound files: every form there and back, odd and damaged input, writing that must not leave halves behind; edits and
  * loudness. */
+#include "folder.h"
 #include "test.h"
 
 #include <math.h>
@@ -11,10 +12,6 @@
 #include "base/scope.h"
 #include "signal/audio.h"
 #include "signal/edit.h"
-
-static char folder[] = "/tmp/hiss_test_audio_XXXXXX";
-
-static char *in_folder(const char *name) { return path_join(folder, name); }
 
 static audio *sine(double hz, double amplitude, double seconds, int channels, int rate) {
     audio *a = audio_new((int64_t) (seconds * rate), channels, rate);
@@ -269,16 +266,6 @@ static void test_loudness(void **state) {
     scope_end();
 }
 
-static int set_up(void **state) {
-    (void) state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-    (void) state;
-    return system(format("rm -rf '%s'", folder));
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trips),    cmocka_unit_test(test_clipping),
@@ -287,5 +274,5 @@ int main(void) {
         cmocka_unit_test(test_resample),       cmocka_unit_test(test_edits),
         cmocka_unit_test(test_loudness),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -1,5 +1,6 @@
 /* Pictures: that every kind is written whole, with the right size, for usual and unusual sounds; that bad requests
  * fail; that the colour map rises evenly. */
+#include "folder.h"
 #include "test.h"
 
 #include <math.h>
@@ -11,10 +12,6 @@
 #include "base/scope.h"
 #include "signal/canvas.h"
 #include "signal/picture.h"
-
-static char folder[] = "/tmp/hiss_test_picture_XXXXXX";
-
-static char *in_folder(const char *name) { return path_join(folder, name); }
 
 static audio *tone(int64_t frames, int channels, int rate, double amplitude) {
     audio *a = audio_new(frames, channels, rate);
@@ -139,21 +136,11 @@ static void test_bad_requests(void **state) {
     scope_end();
 }
 
-static int set_up(void **state) {
-    (void) state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-    (void) state;
-    return system(format("rm -rf '%s'", folder));
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_canvas),       cmocka_unit_test(test_colours),
         cmocka_unit_test(test_sounds),       cmocka_unit_test(test_columns_and_grids),
         cmocka_unit_test(test_bad_requests),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -1,4 +1,5 @@
 /* Tensors stored in few bits: what comes back, and files that lie. */
+#include "folder.h"
 #include "test.h"
 
 #include <math.h>
@@ -8,8 +9,6 @@
 #include "base/file.h"
 #include "base/random.h"
 #include "store/quantise.h"
-
-static char folder[] = "/tmp/hiss-quantise-XXXXXX";
 
 static tensor *draw(shape s) {
     tensor *t = tensor_new(F32, s);
@@ -27,7 +26,7 @@ static double error_of(shape s, int bits) {
     json_t *metadata = json_make_object();
     named_tensor *stored = quantise_all(items, &n, each, metadata);
     assert_int_equal(n, 3);
-    const char *path = path_join(folder, "few.safetensors");
+    const char *path = in_folder("few.safetensors");
     safetensors_write(path, stored, n, metadata);
     store *file = store_open(path);
     assert_int_equal(store_count(file), 2);
@@ -65,7 +64,7 @@ static void test_extremes(void **state) {
     size_t n = 1;
     json_t *metadata = json_make_object();
     named_tensor *stored = quantise_all(&item, &n, (const int[]){8}, metadata);
-    const char *path = path_join(folder, "extremes.safetensors");
+    const char *path = in_folder("extremes.safetensors");
     safetensors_write(path, stored, n, metadata);
     const float *back = f32(store_read(store_open(path), "x"));
     for (int i = 0; i < 32; i++) assert_float_equal(back[i], 0, 0);
@@ -84,7 +83,7 @@ static void store_nan(void *unused) {
 
 /* A file with a [2, 3] tensor of 4 bits whose metadata say `text`. */
 static const char *lying_file(const char *text, bool with_scale) {
-    const char *path = path_join(folder, "lying.safetensors");
+    const char *path = in_folder("lying.safetensors");
     tensor *q = tensor_zero(U8, SHAPE(2, 2)), *scale = tensor_zero(BF16, SHAPE(2, 1));
     named_tensor items[] = {{"x", q}, {"x.scale", scale}};
     json_t *metadata = json_make_object();
@@ -120,19 +119,6 @@ static void test_lies(void **state) {
     open_path((void *) lying_file(good, true));
     expect_failure(store_nan, NULL, HISS_ERROR_ARGUMENT, "no numbers");
     scope_end();
-}
-
-static int make_folder(void **state) {
-    (void) state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state) {
-    (void) state;
-    scope_begin();
-    for (char **name = folder_list(folder); *name; name++) remove(path_join(folder, *name));
-    scope_end();
-    return remove(folder);
 }
 
 int main(void) {

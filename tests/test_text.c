@@ -1,4 +1,5 @@
 /* Tokenizers: pieces by hand, damaged files; the shipped encoder. */
+#include "folder.h"
 #include "test.h"
 
 #include <stdio.h>
@@ -10,10 +11,8 @@
 #include "systems/text_embed.h"
 #include "text/tokenizer.h"
 
-static char folder[] = "/tmp/hiss-text-XXXXXX";
-
-static const char *write(const char *name, const char *text) {
-    const char *path = path_join(folder, name);
+static const char *write_words(const char *name, const char *text) {
+    const char *path = in_folder(name);
     file_write(path, text, strlen(text));
     return path;
 }
@@ -35,7 +34,7 @@ static void test_wordpiece(void **state) {
     (void) state;
     scope_begin();
     const char *path =
-        write("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nrain\nthe\n##s\n##ing\nrai\n.\n\xe9\x9b\xa8\n");
+        write_words("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nrain\nthe\n##s\n##ing\nrai\n.\n\xe9\x9b\xa8\n");
     tokenizer *t = tokenizer_open(path);
     assert_string_equal(tokenizer_kind(t), "WordPiece");
     assert_int_equal(tokenizer_size(t), 12);
@@ -59,10 +58,10 @@ static void test_unigram(void **state) {
     (void) state;
     scope_begin();
     const char *path =
-        write("unigram.json",
-              "{\"model\": {\"type\": \"Unigram\", \"unk_id\": 0, \"vocab\": [[\"<unk>\", 0], "
-              "[\"\u2581\", -2], [\"\u2581a\", -1], [\"ab\", -1], [\"abc\", -4], [\"c\", -1.5], [\"b\", -6]]}, "
-              "\"pre_tokenizer\": {\"type\": \"Metaspace\"}}");
+        write_words("unigram.json",
+                    "{\"model\": {\"type\": \"Unigram\", \"unk_id\": 0, \"vocab\": [[\"<unk>\", 0], "
+                    "[\"\u2581\", -2], [\"\u2581a\", -1], [\"ab\", -1], [\"abc\", -4], [\"c\", -1.5], [\"b\", -6]]}, "
+                    "\"pre_tokenizer\": {\"type\": \"Metaspace\"}}");
     tokenizer *t = tokenizer_open(path);
     EXPECT(t, "abc", 0, 1, 3, 5); /* -4.5: before _a b c, -8.5, and _ abc, -6 */
     EXPECT(t, "a abb", 0, 2, 1, 3, 6);
@@ -88,9 +87,10 @@ static void test_errors(void **state) {
         {"d.json", "{\"model\": {\"type\": \"WordPiece\", \"vocab\": 3}}", "not a vocabulary"},
     };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-        expect_failure(open_path, (void *) write(files[i].name, files[i].text), HISS_ERROR_FORMAT, files[i].message);
-    expect_failure(open_path, path_join(folder, "none"), HISS_ERROR_FILE, "none");
-    expect_failure(open_path, (void *) write("a.bin", "x"), HISS_ERROR_ARGUMENT, "ends in");
+        expect_failure(open_path, (void *) write_words(files[i].name, files[i].text), HISS_ERROR_FORMAT,
+                       files[i].message);
+    expect_failure(open_path, in_folder("none"), HISS_ERROR_FILE, "none");
+    expect_failure(open_path, (void *) write_words("a.bin", "x"), HISS_ERROR_ARGUMENT, "ends in");
     scope_end();
 }
 
@@ -115,19 +115,6 @@ static void test_shipped(void **state) {
     assert_true(sum / TEXTS < 1e-2);
     for (int k = 0; k < 384; k++) assert_float_equal(alone[k], got[3 * 384 + k], 1e-5); /* padding changes nothing */
     scope_end();
-}
-
-static int make_folder(void **state) {
-    (void) state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state) {
-    (void) state;
-    scope_begin();
-    for (char **name = folder_list(folder); *name; name++) remove(path_join(folder, *name));
-    scope_end();
-    return remove(folder);
 }
 
 int main(void) {

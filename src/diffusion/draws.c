@@ -23,6 +23,8 @@ double normal_quantile(double share) {
     return z;
 }
 
+double normal_of(double u, double v) { return sqrt(-2 * log(1 - u)) * cos(2 * M_PI * v); }
+
 double draw_logit_normal(double z, double mean, double std) { return sigmoid(mean + std * z); }
 
 double draw_truncated_logit_normal(double z, double left) {

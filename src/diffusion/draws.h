@@ -9,6 +9,9 @@
 double normal_share(double z);        /* the normal distribution's share below z */
 double normal_quantile(double share); /* and back */
 
+/* A standard normal of two uniforms in [0, 1) (Box and Muller). */
+double normal_of(double u, double v);
+
 /* Flow times t (1: noise). */
 double draw_logit_normal(double z, double mean, double std);
 /* Below `left` of the logistic scale nothing is drawn; rescaled to 0 .. 1. stable-audio trains on 1 minus it. */

@@ -7,6 +7,7 @@
 #define HISS_SIGNAL_RESYNTHESIS_H
 
 #include "base/random.h"
+#include "signal/audio.h"
 #include "signal/mel.h"
 
 enum { RESYNTHESIS_MOST_REGAINS = 8 };
@@ -21,6 +22,12 @@ typedef struct {
 
 typedef struct resynthesis resynthesis;
 typedef void take_samples(void *context, const float *samples, int64_t n);
+/* Frames that come one after another, as one sound; context: a joined. */
+typedef struct {
+    audio *sound;
+    int64_t done; /* frames */
+} joined;
+take_samples join_samples;
 
 resynthesis *resynthesis_new(const resynthesis_settings *s, take_samples *take, void *context);
 /* The next frame: its log-mel [M], steady amplitudes [K] and deviations of the noise in each of re and im [K]. */

@@ -96,22 +96,10 @@ void generate_pieces(const model *m, const sound_request *r, int64_t i, take_sam
     scope_end();
 }
 
-typedef struct {
-    audio *sound;
-    int64_t done;
-} joined;
-
-static void join(void *context, const float *samples, int64_t n) {
-    joined *j = context;
-    const int64_t C = j->sound->channels;
-    memcpy(j->sound->samples + j->done * C, samples, (size_t) (n * C) * sizeof(float));
-    j->done += n;
-}
-
 /* A long sound of pieces, whole. */
 static const audio *joined_pieces(const model *m, const sound_request *r, const void *asked, int64_t i) {
     joined j = {audio_new(request_samples(m, r), m->channels, m->rate), 0};
-    latent_pieces(m, r, asked, i, join, &j);
+    latent_pieces(m, r, asked, i, join_samples, &j);
     require(j.done == j.sound->frames);
     return j.sound;
 }

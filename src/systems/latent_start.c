@@ -174,25 +174,13 @@ static void put_kept_back(const model *m, const sound_request *r, const audio *b
     }
 }
 
-typedef struct {
-    audio *sound;
-    int64_t done;
-} limited;
-
-static void put_limited(void *context, const float *samples, int64_t n) {
-    limited *l = context;
-    const int64_t C = l->sound->channels;
-    memcpy(l->sound->samples + l->done * C, samples, (size_t) (n * C) * sizeof(float));
-    l->done += n;
-}
-
 /* Guided networks overshoot; one peak is not to make all of it quieter than what it started from. */
 static void limit_peaks(audio *a) {
     static const float FULL = 1, CEILING = 0.95f;
     if (audio_peak(a) <= FULL) return;
     const audio *before = audio_copy(a);
-    limited l = {a, 0};
-    guard *g = guard_begin(a->channels, a->rate, CEILING, put_limited, &l);
+    joined l = {a, 0};
+    guard *g = guard_begin(a->channels, a->rate, CEILING, join_samples, &l);
     guard_put(g, before->samples, before->frames);
     guard_end(g);
     require(l.done == a->frames);

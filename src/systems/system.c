@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "diffusion/sampler.h"
+#include "diffusion/guidance.h"
 #include "nn/lora.h"
 #include "systems/latent.h"
 #include "systems/rows.h"
@@ -264,8 +264,6 @@ static tensor *predict_with(const condition *c, const int32_t *classes, const te
 tensor *predict_noise(const condition *c, const tensor *x, double alpha_bar) {
     if (!c->classes || c->guidance == 1) return predict_with(c, c->classes, x, alpha_bar);
     scope_begin();
-    tensor *free = predict_with(c, NULL, x, alpha_bar), *bound = predict_with(c, c->classes, x, alpha_bar);
-    for (int64_t i = 0; i < count(bound); i++)
-        f32(bound)[i] = f32(free)[i] + (float) c->guidance * (f32(bound)[i] - f32(free)[i]);
-    return scope_end_keep(bound);
+    const tensor *free = predict_with(c, NULL, x, alpha_bar), *bound = predict_with(c, c->classes, x, alpha_bar);
+    return scope_end_keep(guide(&(guidance){.scale = c->guidance}, bound, free, NULL, NULL));
 }

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "diffusion/draws.h"
 #include "systems/shipped.h"
 #include "systems/text_embed.h"
 #include "tensor/cpu/dnn.h"
@@ -220,8 +221,8 @@ static tensor *loss(const void *model, const batch *b, loss_trace *seen) {
     tensor *weight = tensor_new(F32, SHAPE(B));
     float *t = NEW_ARRAY(float, B);
     for (int64_t i = 0; i < B; i++) {
-        double normal_draw = sqrt(-2 * log(1 - b->level[i])) * cos(2 * M_PI * b->place[i]);
-        double at = 1 / (1 + exp(-(LEVEL_MEAN + LEVEL_SPREAD * normal_draw))), left = fmax(1 - at, NEAREST);
+        const double z0 = normal_of(b->level[i], b->place[i]), at = draw_logit_normal(z0, LEVEL_MEAN, LEVEL_SPREAD),
+                     left = fmax(1 - at, NEAREST);
         t[i] = (float) at;
         f32(weight)[i] = (float) (1 / (left * left));
     }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "diffusion/draws.h"
 #include "models/diffwave.h"
 #include "models/wave_unet.h"
 #include "models/wavegrad.h"
@@ -196,8 +197,8 @@ static tensor *wave_unet_loss(const void *model, const batch *b, loss_trace *see
     float *sigma = NEW_ARRAY(float, b->size);
     tensor *z = tensor_new(F32, shape_of(w)), *target = tensor_new(F32, shape_of(w));
     for (int64_t i = 0; i < b->size; i++) {
-        double normal = sqrt(-2 * log(1 - b->level[i])) * cos(2 * M_PI * b->place[i]);
-        double s = exp(LEVEL_MEAN + LEVEL_SPREAD * normal), k = 1 / sqrt(s * s + 1);
+        double s = draw_log_normal(normal_of(b->level[i], b->place[i]), LEVEL_MEAN, LEVEL_SPREAD),
+               k = 1 / sqrt(s * s + 1);
         sigma[i] = (float) s;
         for (int64_t t = i * T; t < (i + 1) * T; t++) {
             double clean = f32(w)[t], n = f32(b->noise)[t];
