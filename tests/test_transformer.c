@@ -234,6 +234,26 @@ static void test_values(void **state) {
 
 /* --- threads --- */
 
+/* Turns of many kinds and lengths one after another, more than the tables that are kept: each row by its own angle. */
+static void test_rotary_tables(void **state) {
+    (void) state;
+    scope_begin();
+    for (int round = 0; round < 2; round++)
+        for (int64_t k = 0; k < 7; k++) {
+            const int64_t T = k == 5 ? 40000 : 3 + 40 * k; /* the sixth is too long to be kept */
+            const rotary_options o = {.heads = 1, .dims = 4, .base = k % 2 ? 50 : 0, .offset = k / 2};
+            tensor *x = tensor_new(F32, SHAPE(1, T, 4));
+            for (int64_t i = 0; i < 4 * T; i++) f32(x)[i] = i % 4 == 1; /* the pair (1, 3) alone */
+            const float *y = f32(rotary(x, o));
+            const double rate = 1 / sqrt(k % 2 ? 50 : 10000);
+            for (int64_t t = 0; t < T; t += T - 1) {
+                assert_true(fabs(y[4 * t + 1] - cos((double) (t + o.offset) * rate)) < 1e-3);
+                assert_true(fabs(y[4 * t + 3] - sin((double) (t + o.offset) * rate)) < 1e-3);
+            }
+        }
+    scope_end();
+}
+
 /* A block of a transformer, forward and backward: outputs and gradients into `to`. */
 static size_t run_block(float *to) {
     scope_begin();
@@ -355,6 +375,7 @@ int main(void) {
         cmocka_unit_test(test_attention_sees_nothing),
         cmocka_unit_test(test_activations),
         cmocka_unit_test(test_values),
+        cmocka_unit_test(test_rotary_tables),
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_recompute),
         cmocka_unit_test(test_bf16),

@@ -1,6 +1,7 @@
 /* Rotary positions (Su et al. 2021): pairs of channels of each head turned by an angle that grows with time,
  * (position) base^(-2i / dims). The way back turns the other way. x [B, T, H D]. */
 #include <math.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "base/parallel.h"
@@ -9,8 +10,8 @@
 #include "tensor/ops.h"
 
 /* cos and sin [T, 2, half]: angles in f32, as PyTorch's models compute them. */
-static float *table_of(const rotary_options *o, int64_t T, int64_t half) {
-    float *table = alloc((size_t) (T * 2 * half + 1) * sizeof *table);
+static void fill_table(float *table, const rotary_options *o, int64_t T) {
+    const int64_t half = o->dims / 2;
     for (int64_t i = 0; i < half; i++) {
         float rate = 1.0f / powf(o->base, (float) (2 * i) / (float) o->dims);
         for (int64_t t = 0; t < T; t++) {
@@ -19,6 +20,41 @@ static float *table_of(const rotary_options *o, int64_t T, int64_t half) {
             table[(t * 2 + 1) * half + i] = sinf(angle);
         }
     }
+}
+
+/* Tables of a network are the same in all its layers and passes: the first few stay, as long as there is room, and serve every shorter
+ * length. */
+enum { KEPT = 4, ROOM = 1 << 17 };
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct {
+    int dims;
+    float base;
+    int64_t offset;
+    float values[ROOM];
+} kept[KEPT];
+
+static const float *kept_table(const rotary_options *o, int64_t T) {
+    const float *found = NULL;
+    if (T > ROOM / o->dims) return NULL;
+    pthread_mutex_lock(&lock);
+    for (int i = 0; i < KEPT && !found; i++) {
+        if (!kept[i].dims) {
+            kept[i].dims = o->dims;
+            kept[i].base = o->base;
+            kept[i].offset = o->offset;
+            fill_table(kept[i].values, o, ROOM / o->dims);
+        }
+        if (kept[i].dims == o->dims && kept[i].base == o->base && kept[i].offset == o->offset) found = kept[i].values;
+    }
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
+static const float *table_of(const rotary_options *o, int64_t T) {
+    const float *there = kept_table(o, T);
+    if (there) return there;
+    float *table = alloc((size_t) (T * o->dims + 1) * sizeof *table);
+    fill_table(table, o, T);
     return table;
 }
 
@@ -84,7 +120,7 @@ tensor *rotary(const tensor *x, rotary_options o) {
     tensor *y = tensor_result(F32, shape_of(x));
     if (!recording()) scope_begin();
     const tensor *wide = x->type == F32 ? x : tensor_to_f32(x);
-    const float *table = table_of(&o, T, o.dims / 2);
+    const float *table = table_of(&o, T);
     if (device_current()) table = values(placed(tensor_wrap(F32, SHAPE(T * o.dims), (void *) table)));
     turn(&o, y->data, values(wide), B, T, C, table, 1.0f, false);
     if (!recording()) scope_end();
