@@ -60,13 +60,18 @@ double start_strength(const model *m, const sound_request *r) {
 
 /* --- sounds as the network knows them --- */
 
-/* At the model's rate and the level of training; *gain undoes the latter. */
-static const audio *prepared(const model *m, const audio *sound, float *gain) {
-    *gain = 1;
+/* At the model's rate. */
+static const audio *at_rate(const model *m, const audio *sound) {
     sound = audio_with_channels(sound, m->channels);
-    audio *a = sound->rate != m->rate ? audio_resample(sound, m->rate) : audio_copy(sound);
-    if (!m->latent->peak) return a;
-    *gain = audio_peak(a) / m->latent->peak;
+    return sound->rate != m->rate ? audio_resample(sound, m->rate) : sound;
+}
+
+/* At the level of training; *gain undoes that. */
+static const audio *at_level(const model *m, const audio *sound, float *gain) {
+    *gain = 1;
+    if (!m->latent->peak) return sound;
+    *gain = audio_peak(sound) / m->latent->peak;
+    audio *a = audio_copy(sound);
     for (int64_t i = 0; i < a->frames * a->channels; i++) a->samples[i] /= *gain;
     return a;
 }
@@ -148,8 +153,9 @@ const latent_start *start_from(const model *m, const sound_request *r, int64_t p
     if (!r->init) return NULL;
     require(positions > 0);
     latent_start *s = NEW(latent_start);
-    s->sound = prepared(m, r->init, &s->gain);
-    if (r->into) s->into = at_end(prepared(m, r->into, &s->into_gain), request_samples(m, r));
+    s->own = at_rate(m, r->init);
+    s->sound = at_level(m, s->own, &s->gain);
+    if (r->into) s->into = at_end(at_level(m, at_rate(m, r->into), &s->into_gain), request_samples(m, r));
     s->clean = clean_of(m, r, s, positions, noise);
     if (r->remakes) s->keep = kept_positions(m, r, positions);
     s->free_below = levels_of_freedom(m, r, s->keep, positions);
@@ -187,12 +193,12 @@ static void limit_peaks(audio *a) {
 }
 
 void start_finish(const model *m, const sound_request *r, const latent_start *s, audio *a) {
-    if (s->keep) put_kept_back(m, r, s->sound, a);
     const int C = a->channels;
     for (int64_t i = 0; i < a->frames; i++) {
         float gain = s->gain;
         if (s->into) gain *= powf(s->into_gain / s->gain, (float) start_way(m, r, (double) i / m->rate));
         for (int c = 0; c < C; c++) a->samples[i * C + c] *= gain;
     }
-    if (!s->keep) limit_peaks(a);
+    if (s->keep) put_kept_back(m, r, s->own, a);
+    else limit_peaks(a);
 }

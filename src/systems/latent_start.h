@@ -6,6 +6,7 @@
 #include "systems/latent.h"
 
 typedef struct {
+    const audio *own; /* the sound at the model's rate, else as it came */
     const audio *sound,
         *into; /* at the model's rate and the level of training, `into` where the end of the result is its own end */
     float gain, into_gain; /* undo the latter */
