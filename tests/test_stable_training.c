@@ -19,6 +19,7 @@
 #include "signal/audio.h"
 #include "systems/generate.h"
 #include "systems/stable_audio.h"
+#include "tiny_stable.h"
 #include "train/checkpoint.h"
 #include "train/loop.h"
 #include "train/stable_source.h"
@@ -46,19 +47,6 @@ static const char MANIFEST[] = "path\tcaption\tsplit\n"
                                "d-mono.wav\train on a roof\ttrain\n"
                                "e-held.wav\tdrums\theld-out\n";
 
-/* The stored model at a rate that recordings can have. */
-static void write_model(void) {
-    const char *from = TEST_DATA "/parity/stable_audio_open/e2e_small";
-    folder_make(under_root("small"));
-    const bytes settings = file_read(path_join(from, "model_config.json"), 1 << 20),
-                weights = file_map(path_join(from, "model.ckpt"));
-    char *words = copy_string((const char *) settings.data), *rate = strstr(words, "\"sample_rate\": 16,");
-    words = format("%.*s\"sample_rate\": 8000,%s", (int) (rate - words), words, strchr(rate, ',') + 1);
-    file_write(under_root("small/model_config.json"), words, strlen(words));
-    file_write(under_root("small/model.ckpt"), weights.data, weights.size);
-    if (symlink(path_join(from, "t5-base"), under_root("small/t5-base"))) perror("symlink");
-}
-
 static const char RECIPE[] =
     "{\"system\": \"stable-audio\", \"data\": {\"held_out_clips\": 1},"
     " \"training\": {\"batch\": 2, \"accumulate\": 2, \"steps\": 60, \"precision\": \"f32\", \"seed\": 3},"
@@ -81,7 +69,7 @@ static int set_up(void **state) {
     write_text("sounds/list.tsv", MANIFEST);
     write_text("recipe.json", format(RECIPE, 10));
     write_text("often.json", format(RECIPE, 1));
-    write_model();
+    tiny_stable_write(under_root("small"));
     scope_end();
     return 0;
 }

@@ -13,19 +13,13 @@
 #include "scene/render.h"
 #include "scene/tell.h"
 #include "signal/picture.h"
-#include "systems/shipped.h"
-
-/* What the argument means: a file if it is called or is one, words otherwise. */
-static bool is_file(const char *argument) { return ends_with(argument, ".json") || file_exists(argument); }
 
 /* What is typed goes before what the scene says. */
 static scene *read_scene(const arguments *a) {
-    scene *s = is_file(a->names[0]) ? scene_read(a->names[0]) : scene_from_words(a->names[0]);
+    scene *s = scene_named(a->names[0]);
     s->seconds = number(a, OPT_SECONDS, s->seconds);
     if (a->given[OPT_SEED]) s->seed = (uint64_t) integer(a, OPT_SEED, 0);
     if (text(a, OPT_MODEL)) s->model = text(a, OPT_MODEL);
-    if (!s->model) s->model = shipped_sound();
-    if (!s->model) s->model = shipped_find("drums");
     if (a->given[OPT_GUIDANCE]) s->guidance = number(a, OPT_GUIDANCE, s->guidance);
     s->steps = integer(a, OPT_STEPS, s->steps);
     if (text(a, OPT_SAMPLER)) s->sampler = text(a, OPT_SAMPLER);
@@ -75,7 +69,7 @@ static const char *beside(const arguments *a, const char *path, const char *exte
 static void run(const arguments *a) {
     check_result_path(text(a, OPT_OUT), SOUND_EXTENSIONS);
     const scene *s = read_scene(a);
-    const char *stem = is_file(a->names[0]) ? path_stem(a->names[0]) : "scene";
+    const char *stem = scene_is_file(a->names[0]) ? path_stem(a->names[0]) : "scene";
     output o = {
         s, result_path(text(a, OPT_OUT), stem, 0, 1, ".wav"), audio_encoding_named(text(a, OPT_BITS)), NULL, NULL, 0};
     audio_check_writable(o.path, scene_frames(s), 2, s->rate, o.encoding);

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/scope.h"
 #include "base/text.h"
+#include "systems/shipped.h"
 
 enum { MAX_SCENE_BYTES = 1 << 20, MAX_MOMENTS = 4096 };
 
@@ -215,4 +216,13 @@ scene *scene_parse(const char *text, size_t size, const char *name, const char *
 scene *scene_read(const char *path) {
     const bytes text = file_read(path, MAX_SCENE_BYTES);
     return scene_parse((const char *) text.data, text.size, path, path_folder(path));
+}
+
+bool scene_is_file(const char *argument) { return ends_with(argument, ".json") || file_exists(argument); }
+
+scene *scene_named(const char *argument) {
+    scene *s = scene_is_file(argument) ? scene_read(argument) : scene_from_words(argument);
+    if (!s->model) s->model = shipped_sound();
+    if (!s->model) s->model = shipped_find("drums");
+    return s;
 }

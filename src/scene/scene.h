@@ -57,6 +57,10 @@ scene *scene_read(const char *path);
 scene *scene_parse(const char *text, size_t size, const char *name, const char *folder);
 /* "a calm harbour at night: waves, distant bell, gulls" */
 scene *scene_from_words(const char *words);
+/* What a user names: a scene's file if it is called or is one, words otherwise. Where neither says which model: the sound model that
+ * comes with hiss, or the drums. */
+bool scene_is_file(const char *argument);
+scene *scene_named(const char *argument);
 /* The values of a scene or layer that says nothing of itself. */
 scene scene_default(void);
 layer layer_default(layer_kind kind);

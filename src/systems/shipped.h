@@ -2,8 +2,8 @@
 #ifndef HISS_SYSTEMS_SHIPPED_H
 #define HISS_SYSTEMS_SHIPPED_H
 
-/* The folder of the shipped model: under $HISS_MODELS, beside the installed program (../share/hiss/models), or in the source tree
- * that the program was built in (../models). Fails, telling where it looked. In the current scope. */
+/* The folder of the shipped model: under $HISS_MODELS, beside the installed library or program (../share/hiss/models), or in the source
+ * tree that they were built in (../models). Fails, telling where it looked. In the current scope. */
 const char *shipped_model(const char *name);
 /* The same, or NULL where it is not there. */
 const char *shipped_find(const char *name);
