@@ -1,6 +1,7 @@
 /* DiffWave computes its layers in tiles of rows, and in training computes them again for their gradients: predictions and
  * gradients must be those of whole layers, written down here once more. WaveGrad's stages go in tiles where nothing is
- * recorded. Long sounds go in time windows. In f32 all of that changes no bit. */
+ * recorded. Long sounds go in time windows. In f32 all of that changes no bit. In bf16 operations round what the fused layers do
+ * not, and both are measured by f32's gradients. */
 #include "test.h"
 
 #include <math.h>
@@ -56,14 +57,19 @@ static tensor *whole_forward(const subject *s, const tensor *audio, const float 
     return convolve(s, "output_projection", relu(convolve(s, "skip_projection", skip, 1), op), 1);
 }
 
-static void expect_same(const char *what, const float *a, const float *b, int64_t n, double allowed) {
+/* ||a - b|| / ||b||. */
+static double distance(const float *a, const float *b, int64_t n) {
     double difference = 0, size = 0;
     for (int64_t i = 0; i < n; i++) {
         difference += pow((double) a[i] - b[i], 2);
         size += pow(b[i], 2);
     }
-    if (!(sqrt(difference) <= allowed * sqrt(size))) print_error("%s: %g of %g\n", what, sqrt(difference), sqrt(size));
-    assert_true(sqrt(difference) <= allowed * sqrt(size));
+    return difference > 0 ? sqrt(difference / size) : 0;
+}
+
+static void expect_same(const char *what, const float *a, const float *b, int64_t n, double allowed) {
+    if (!(distance(a, b, n) <= allowed)) print_error("%s: %g\n", what, distance(a, b, n));
+    assert_true(distance(a, b, n) <= allowed);
 }
 
 /* All gradients of the sum of squares, one after another. */
@@ -76,6 +82,40 @@ static float *gradients(const subject *s, const tensor *prediction) {
         for (int64_t k = 0; k < n; k++) *to++ = s->p->items[i]->grad[k];
     }
     return all;
+}
+
+static const float *exact_gradients(const subject *s, const tensor *audio, const float *step, const tensor *mel) {
+    precision_set(PRECISION_F32);
+    tape_begin();
+    const float *all = gradients(s, whole_forward(s, audio, step, mel));
+    precision_set(PRECISION_BF16);
+    return all;
+}
+
+/* Of bf16, fused and by operations, from f32's: each parameter, those of the upsampler being sums that all but cancel, and on the
+ * whole no farther than operations are. */
+static void check_rounded(const subject *s, const float *got, const float *wanted, const float *exact) {
+    double fused = 0, operations = 0;
+    for (size_t i = 0; i < s->p->count; i++) {
+        const char *name = s->p->items[i]->name;
+        const int64_t n = count(s->p->items[i]->value);
+        expect_same(name, got, exact, n, strstr(name, "upsampler") ? 0.1 : 0.05);
+        fused += pow(distance(got, exact, n), 2);
+        operations += pow(distance(wanted, exact, n), 2);
+        got += n;
+        wanted += n;
+        exact += n;
+    }
+    assert_true(fused > 0 && fused <= pow(1.25, 2) * operations);
+}
+
+static void check_same(const subject *s, const float *got, const float *wanted) {
+    for (size_t i = 0; i < s->p->count; i++) {
+        const int64_t n = count(s->p->items[i]->value);
+        expect_same(s->p->items[i]->name, got, wanted, n, 2e-5);
+        got += n;
+        wanted += n;
+    }
 }
 
 /* B batch, F frames: lengths of one tile, several, and a short last one. */
@@ -101,29 +141,28 @@ static void check_tiles(int64_t mels, int64_t B, int64_t F) {
     assert_true(fabs(f32(whole)[0]) > 0);
     expect_same("prediction", f32(tiled), f32(whole), count(whole), allowed);
     wanted = gradients(&s, whole);
-    for (size_t i = 0; i < s.p->count; i++) {
-        int64_t n = count(s.p->items[i]->value);
-        expect_same(s.p->items[i]->name, got, wanted, n, 2 * allowed);
-        got += n;
-        wanted += n;
-    }
+    if (operands() == F32) check_same(&s, got, wanted);
+    else check_rounded(&s, got, wanted, exact_gradients(&s, audio, step, mel));
     scope_end();
 }
 
-static void test_tiles(void **state) {
-    (void) state;
+static void check_lengths(precision p) {
+    precision_set(p);
     check_tiles(5, 2, 2);
     check_tiles(5, 1, 4);
     check_tiles(0, 2, 9);
     check_tiles(5, 1, 23); /* several chunks of the fused layers */
+    precision_set(PRECISION_AUTO);
 }
 
-/* With bf16 operands too: tiles then take the dense view. */
+static void test_tiles(void **state) {
+    (void) state;
+    check_lengths(PRECISION_F32);
+}
+
 static void test_tiles_bf16(void **state) {
     (void) state;
-    precision_set(PRECISION_BF16);
-    check_tiles(5, 2, 9);
-    precision_set(PRECISION_AUTO);
+    check_lengths(PRECISION_BF16);
 }
 
 /* --- WaveGrad --- */
@@ -178,9 +217,11 @@ static void test_repeated(void **state) {
 
 static void test_stages(void **state) {
     (void) state;
+    precision_set(PRECISION_F32);
     check_stages(2, 1);
     check_stages(1, 7);
     check_stages(2, 11);
+    precision_set(PRECISION_AUTO);
 }
 
 static void test_stages_bf16(void **state) {
@@ -193,15 +234,17 @@ static void test_stages_bf16(void **state) {
 /* --- windows --- */
 
 /* F frames at once and in windows of three: the halo must be wide enough. */
-static void check_windows(model m, int64_t F) {
+static void check_windows(model m, int64_t F, precision p) {
     tensor *audio = noise(SHAPE(2, F * m.hop), 1), *mel = noise(SHAPE(2, F, m.mels), 2);
     condition c = {.m = &m, .mel = mel, .guidance = 1};
+    precision_set(p);
     m.window = F * m.hop;
     const tensor *whole = predict_noise(&c, audio, 0.4);
     m.window = 3 * m.hop;
     assert_true(F > 3 + 2 * (m.halo + m.hop - 1) / m.hop);
     const tensor *parts = predict_noise(&c, audio, 0.4);
     expect_same("windows", f32(parts), f32(whole), count(whole), operands() == F32 ? 0 : 1e-2);
+    precision_set(PRECISION_AUTO);
 }
 
 static void test_windows_wavegrad(void **state) {
@@ -209,8 +252,9 @@ static void test_windows_wavegrad(void **state) {
     scope_begin();
     params *p;
     wavegrad *net = small_wavegrad(&p);
-    check_windows(
-        (model){.system = &SYSTEM_WAVEGRAD, .network = net, .hop = 300, .halo = wavegrad_halo(net), .mels = 6}, 40);
+    const model m = {.system = &SYSTEM_WAVEGRAD, .network = net, .hop = 300, .halo = wavegrad_halo(net), .mels = 6};
+    check_windows(m, 40, PRECISION_F32);
+    check_windows(m, 40, PRECISION_BF16);
     scope_end();
 }
 
@@ -226,14 +270,15 @@ static void test_windows_diffwave(void **state) {
     param *last = params_find(p, "output_projection.weight");
     random_normal((random_key){3, 9}, 0, f32(last->value), (size_t) count(last->value));
     param_changed(last);
-    check_windows((model){.system = &SYSTEM_DIFFWAVE,
-                          .network = net,
-                          .hop = DIFFWAVE_HOP,
-                          .halo = diffwave_halo(net),
-                          .mels = 5,
-                          .betas = betas,
-                          .beta_count = 50},
-                  21);
+    const model m = {.system = &SYSTEM_DIFFWAVE,
+                     .network = net,
+                     .hop = DIFFWAVE_HOP,
+                     .halo = diffwave_halo(net),
+                     .mels = 5,
+                     .betas = betas,
+                     .beta_count = 50};
+    check_windows(m, 21, PRECISION_F32);
+    check_windows(m, 21, PRECISION_BF16);
     scope_end();
 }
 

@@ -193,7 +193,7 @@ static void residual_layer(const layer *l, const tensor *e, const tensor *mel, t
 static tensor *residual_layers(const diffwave *net, const tensor *e, const tensor *mel, tensor *x) {
     const int64_t layers = net->sizes.layers;
     tensor *skip = NULL;
-    if (device_current() || recording() || operands() != F32) {
+    if (device_current() || recording() || !diffwave_fuses()) {
         for (int64_t i = 0; i < layers; i++) residual_layer(&net->layers[i], e, mel, &x, &skip, i + 1 == layers);
         return skip;
     }

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/parallel.h"
+#include "models/diffwave_bf16.h"
+#include "tensor/cpu/block_product.h"
 #include "tensor/cpu/conv_f32.h"
 #include "tensor/cpu/tile.h"
 #include "tensor/node.h"
@@ -12,9 +14,11 @@
 #include "tensor/rows.h"
 
 /* Rows a core computes at a time, and for each thread those that go through all layers at a time. */
-enum { BLOCK = 8 * TILE_ROWS, CHUNK_BLOCKS = 10, TAPS = 3 };
+enum { BLOCK = 8 * TILE_ROWS, CHUNK_ROWS = 10 * BLOCK, CHUNK_BLOCKS_BF16 = 8, TAPS = 3 };
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+bool diffwave_fuses(void) { return operands() == F32 || block_products_exist(); }
 
 /* --- one layer --- */
 
@@ -66,12 +70,14 @@ CLONES static void add_halves(const kernel *k, int64_t t, int64_t n, const float
     }
 }
 
+static const float *mel_row(const kernel *k, int64_t t) { return (const float *) k->r->mel + t * k->M; }
+
 static void block(const kernel *k, int64_t t, int64_t n, float *taps) {
     const int64_t C = k->C;
     float *wide = taps + TAPS * BLOCK * C;
     gather(k, t, n, taps);
     f32_rows(&k->dilated, taps, C, n * C, n, wide, false);
-    if (k->r->mel) f32_rows(&k->mel, k->r->mel + t * k->M, k->M, 0, n, wide, true);
+    if (k->r->mel) f32_rows(&k->mel, mel_row(k, t), k->M, 0, n, wide, true);
     gate(wide, n, C, taps);
     f32_rows(&k->output, taps, C, 0, n, wide, false);
     add_halves(k, t, n, wide);
@@ -143,7 +149,7 @@ static void trace_block(const kernel *k, const diffwave_gradients *g, const trac
     gather(k, t, n, taps);
     memcpy(to->operand + t * C, taps + n * C, (size_t) (n * C) * sizeof(float)); /* the middle tap */
     f32_rows(&k->dilated, taps, C, n * C, n, wide, false);
-    if (k->r->mel) f32_rows(&k->mel, k->r->mel + t * k->M, k->M, 0, n, wide, true);
+    if (k->r->mel) f32_rows(&k->mel, mel_row(k, t), k->M, 0, n, wide, true);
     take_result(g, t, n, C, result);
     f32_rows(&to->output, result, 2 * C, 0, n, taps, false);
     gate_slope(wide, taps, n, C, to->y + t * C, to->dwide + t * 2 * C);
@@ -207,78 +213,108 @@ void diffwave_fused_backward(const diffwave_layer *l, int64_t T, const diffwave_
 /* --- all layers --- */
 
 /* What is held of a layer's x: rows held .. end - 1, the next of which goes to x + (end - held) C. Rows before `done` have
- * passed the layer; it reads `dilation` before and after. */
+ * passed the layer; it reads `dilation` before and after. With bf16 operands x + d is held beside x. */
 typedef struct {
     float *x;
+    uint16_t *operand;
     int64_t held, end, done;
 } station;
 
-/* Rows that a layer can do: all that have their neighbours, no more than `most`. */
-static int64_t can_do(const station *s, int64_t T, int64_t dilation, int64_t most) {
-    int64_t end = s->end == T ? T : s->end - dilation;
-    return end > s->done ? least(end, s->done + most) : s->done;
+typedef struct {
+    const diffwave_layer *l;
+    const diffwave_bf16 *narrow; /* NULL: in f32 */
+    const tensor *const *d;
+    const tensor *mel;
+    float *skip;
+    int64_t b, layers, T, C, chunk, unit;
+} passage;
+
+/* Rows that a layer can do: all that have their neighbours, no more than a chunk; but for the last ones whole units. */
+static int64_t can_do(const passage *p, const station *s, int64_t dilation) {
+    if (s->end == p->T) return least(p->T, s->done + p->chunk);
+    const int64_t rows = least(s->end - dilation - s->done, p->chunk);
+    return rows > 0 ? s->done + rows / p->unit * p->unit : s->done;
 }
 
 /* Lets go the rows that no row to be done reads. */
 static void let_go(station *s, int64_t dilation, int64_t C) {
     int64_t first = s->done - dilation;
     if (first <= s->held) return;
-    memmove(s->x, s->x + (first - s->held) * C, (size_t) ((s->end - first) * C) * sizeof(float));
+    const size_t count = (size_t) ((s->end - first) * C);
+    memmove(s->x, s->x + (first - s->held) * C, count * sizeof *s->x);
+    if (s->operand) memmove(s->operand, s->operand + (first - s->held) * C, count * sizeof *s->operand);
     s->held = first;
 }
 
-typedef struct {
-    const diffwave_layer *l;
-    const tensor *const *d;
-    const float *mel;
-    float *skip;
-    int64_t b, layers, T, C, chunk;
-} passage;
+static const float *step_of(const passage *p, int64_t layer) { return f32(p->d[layer]) + p->b * p->C; }
+
+/* What layer i does next; its results go to the station behind it. */
+static diffwave_rows rows_to_do(const passage *p, station *stations, int64_t i) {
+    const station *s = &stations[i], *to = i + 1 < p->layers ? s + 1 : NULL;
+    const int64_t place = to ? (to->end - to->held) * p->C : 0;
+    diffwave_rows r = {.x = s->x,
+                       .held = s->held,
+                       .first = s->done,
+                       .end = can_do(p, s, p->l[i].dilation),
+                       .d = step_of(p, i),
+                       .skip_before = i ? p->skip : NULL,
+                       .skip = p->skip,
+                       .next = to ? to->x + place : NULL,
+                       .operand = s->operand};
+    if (p->mel)
+        r.mel = (const char *) p->mel->data + (size_t) (p->b * p->T * p->mel->shape[2]) * dtype_size(p->mel->type);
+    if (p->narrow && to) {
+        r.next_operand = to->operand + place;
+        r.next_d = step_of(p, i + 1);
+    }
+    return r;
+}
 
 /* One chunk's way through all layers; false when the last one has done all rows. */
 static bool advance(const passage *p, station *stations) {
-    const int64_t C = p->C;
+    stations[0].end = least(p->T, stations[0].end + p->chunk);
     for (int64_t i = 0; i < p->layers; i++) {
-        station *s = &stations[i], *to = i + 1 < p->layers ? s + 1 : NULL;
-        if (!i) s->end = least(p->T, s->end + p->chunk);
-        diffwave_rows r = {.x = s->x,
-                           .held = s->held,
-                           .first = s->done,
-                           .end = can_do(s, p->T, p->l[i].dilation, p->chunk),
-                           .d = f32(p->d[i]) + p->b * C,
-                           .mel = p->mel,
-                           .skip_before = i ? p->skip : NULL,
-                           .skip = p->skip,
-                           .next = to ? to->x + (to->end - to->held) * C : NULL};
+        station *s = &stations[i];
+        const diffwave_rows r = rows_to_do(p, stations, i);
         if (r.first == r.end) continue;
-        diffwave_fused_rows(&p->l[i], p->T, &r);
+        if (p->narrow) diffwave_bf16_rows(p->narrow, i, p->T, &r);
+        else diffwave_fused_rows(&p->l[i], p->T, &r);
         s->done = r.end;
-        if (to) to->end = r.end;
-        if (i) let_go(s, p->l[i].dilation, C);
+        if (i + 1 < p->layers) s[1].end = r.end;
+        if (i) let_go(s, p->l[i].dilation, p->C);
     }
     return stations[p->layers - 1].done < p->T;
 }
 
+/* Stations with room for what they hold at most; the first one's x is that of the sound. */
+static station *stations_new(const passage *p) {
+    station *s = NEW_ARRAY(station, p->layers);
+    for (int64_t i = 0; i < p->layers; i++) {
+        const int64_t rows = least(p->T, i ? p->chunk + 2 * p->l[i].dilation + p->unit : p->T);
+        if (i) s[i].x = alloc((size_t) (rows * p->C) * sizeof(float));
+        if (p->narrow) s[i].operand = alloc((size_t) (rows * p->C) * sizeof(uint16_t));
+    }
+    return s;
+}
+
 tensor *diffwave_fused_layers(const diffwave_layer *l, int64_t layers, const tensor *const *d, const tensor *mel,
                               const tensor *x) {
-    const int64_t T = x->shape[1], C = x->shape[2], chunk = (int64_t) threads_get() * CHUNK_BLOCKS * BLOCK;
+    const int64_t T = x->shape[1], C = x->shape[2];
     tensor *skip = tensor_new(F32, shape_of(x));
     scope_begin();
-    station *stations = NEW_ARRAY(station, layers);
-    float **buffers = NEW_ARRAY(float *, layers);
-    for (int64_t i = 1; i < layers; i++)
-        buffers[i] = alloc((size_t) (least(T, chunk + 2 * l[i].dilation) * C) * sizeof(float));
-    for (int64_t b = 0; b < x->shape[0]; b++) {
-        const passage p = {.l = l,
-                           .d = d,
-                           .mel = mel ? f32(mel) + b * T * mel->shape[2] : NULL,
-                           .skip = f32(skip) + b * T * C,
-                           .b = b,
-                           .layers = layers,
-                           .T = T,
-                           .C = C,
-                           .chunk = chunk};
-        for (int64_t i = 0; i < layers; i++) stations[i] = (station){.x = i ? buffers[i] : f32(x) + b * T * C};
+    passage p = {
+        .l = l, .d = d, .mel = mel, .layers = layers, .T = T, .C = C, .chunk = CHUNK_ROWS * threads_get(), .unit = 1};
+    if (operands() == BF16) {
+        p.narrow = diffwave_bf16_new(l, layers);
+        p.chunk = (int64_t) threads_get() * CHUNK_BLOCKS_BF16 * DIFFWAVE_BF16_BLOCK;
+        p.unit = DIFFWAVE_BF16_BLOCK;
+    }
+    station *stations = stations_new(&p);
+    for (p.b = 0; p.b < x->shape[0]; p.b++) {
+        p.skip = f32(skip) + p.b * T * C;
+        for (int64_t i = 0; i < layers; i++) stations[i].held = stations[i].end = stations[i].done = 0;
+        stations[0].x = f32(x) + p.b * T * C;
+        if (p.narrow) diffwave_bf16_operand(stations[0].x, step_of(&p, 0), T, C, stations[0].operand);
         while (advance(&p, stations)) {
         }
     }

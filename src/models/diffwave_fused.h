@@ -11,11 +11,18 @@ typedef struct {
     const float *x; /* [.., C] */
     int64_t held, first, end;
     const float *d;           /* [C], the layer's step */
-    const float *mel;         /* [T, M] or NULL */
+    const void *mel;          /* [T, M] or NULL, of the operands' type */
     const float *skip_before; /* [T, C], NULL at first */
     float *skip;              /* may be skip_before */
     float *next;              /* the next x, from row `first` on; NULL: not wanted */
+    /* With bf16 operands alone: x + d, rows as of x, and if wanted the same for the next layer, of its step. */
+    const uint16_t *operand;
+    uint16_t *next_operand;
+    const float *next_d;
 } diffwave_rows;
+
+/* Whether layers are fused with the operands asked for: bf16 only where oneDNN has its products. */
+bool diffwave_fuses(void);
 
 void diffwave_fused_rows(const diffwave_layer *l, int64_t T, const diffwave_rows *r);
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
-#include "models/diffwave_fused.h"
+#include "models/diffwave_bf16.h"
 #include "tensor/node.h"
 
 /* One layer. The dilated convolution reads the rows `wide`, which are x's and those of its neighbourhood that exist; `left`
@@ -70,26 +70,36 @@ static diffwave_state forward_tiles(const diffwave_layer *l, const tensor *d, co
 
 /* --- whole sounds by the fused kernel --- */
 
-/* The layer's operands of item b. */
-static diffwave_rows item_rows(const tensor *x, const tensor *d, const tensor *mel, int64_t b) {
-    const int64_t T = x->shape[1];
-    return (diffwave_rows){.x = f32(x) + b * T * x->shape[2],
-                           .end = T,
-                           .d = f32(d) + b * d->shape[1],
-                           .mel = mel ? f32(mel) + b * T * mel->shape[2] : NULL};
+/* The layer's operands of item b; `operand` [T, C] takes x + d, NULL in f32. */
+static diffwave_rows item_rows(const tensor *x, const tensor *d, const tensor *mel, int64_t b, uint16_t *operand) {
+    const int64_t T = x->shape[1], C = x->shape[2];
+    diffwave_rows r = {.x = f32(x) + b * T * C, .end = T, .d = f32(d) + b * C, .operand = operand};
+    if (mel) r.mel = (const char *) mel->data + (size_t) (b * T * mel->shape[2]) * dtype_size(mel->type);
+    if (operand) diffwave_bf16_operand(r.x, r.d, T, C, operand);
+    return r;
+}
+
+/* [T, C], or NULL where operands are f32. */
+static uint16_t *operand_of_item(const tensor *x) {
+    return operands() == BF16 ? alloc((size_t) (x->shape[1] * x->shape[2]) * sizeof(uint16_t)) : NULL;
 }
 
 static diffwave_state forward_fused(const diffwave_layer *l, const tensor *d, const tensor *mel, diffwave_state s,
                                     bool last) {
     diffwave_state next = {last ? NULL : tensor_new(F32, shape_of(s.x)), tensor_new(F32, shape_of(s.x))};
     const int64_t T = s.x->shape[1], sound = T * s.x->shape[2];
+    scope_begin();
+    uint16_t *operand = operand_of_item(s.x);
+    const diffwave_bf16 *narrow = operand ? diffwave_bf16_new(l, 1) : NULL;
     for (int64_t b = 0; b < s.x->shape[0]; b++) {
-        diffwave_rows r = item_rows(s.x, d, mel, b);
+        diffwave_rows r = item_rows(s.x, d, mel, b, operand);
         r.skip_before = s.skip ? f32(s.skip) + b * sound : NULL;
         r.skip = f32(next.skip) + b * sound;
         r.next = last ? NULL : f32(next.x) + b * sound;
-        diffwave_fused_rows(l, T, &r);
+        if (narrow) diffwave_bf16_rows(narrow, 0, T, &r);
+        else diffwave_fused_rows(l, T, &r);
     }
+    scope_end();
     return next;
 }
 
@@ -151,15 +161,21 @@ static void backward_fused(const remembered *o, const tensor *const *in, float *
                            const float *dskip) {
     const tensor *x = in[0], *d = in[1], *mel = in[2];
     const int64_t T = x->shape[1], sound = T * x->shape[2];
+    scope_begin();
+    uint16_t *operand = operand_of_item(x);
+    diffwave_bf16_slopes *narrow = operand ? diffwave_bf16_slopes_new(o->l, T) : NULL;
     for (int64_t b = 0; b < x->shape[0]; b++) {
-        const diffwave_rows r = item_rows(x, d, mel, b);
+        const diffwave_rows r = item_rows(x, d, mel, b, operand);
         const diffwave_gradients g = {.next = o->last ? NULL : dx + b * sound,
                                       .skip = dskip + b * sound,
                                       .x = sinks[0] ? sinks[0] + b * sound : NULL,
                                       .d = sinks[1] ? sinks[1] + b * d->shape[1] : NULL,
                                       .mel = sinks[2] ? sinks[2] + b * T * mel->shape[2] : NULL};
-        diffwave_fused_backward(o->l, T, &r, &g);
+        if (narrow) diffwave_bf16_backward(narrow, &r, &g);
+        else diffwave_fused_backward(o->l, T, &r, &g);
     }
+    if (narrow) diffwave_bf16_slopes_end(narrow);
+    scope_end();
 }
 
 /* The gradient of the sum of skips is that of each: the buffer goes on to the layer before. */
@@ -180,7 +196,7 @@ static void layer_backward(node *n) {
     const tensor *x = n->in[0];
     float *dskip = o->last ? n->grad : (float *) n->saved;
     float *sinks[3] = {whole_sink(x), whole_sink(n->in[1]), n->in[2] ? whole_sink(n->in[2]) : NULL};
-    if (operands() == F32) backward_fused(o, n->in, sinks, n->grad, dskip);
+    if (diffwave_fuses()) backward_fused(o, n->in, sinks, n->grad, dskip);
     else
         for (int64_t i = 0; i < x->shape[0] * tile_count(x); i++)
             backward_tile(o, n->in, sinks, n->grad, dskip, tile_span(x, i, o->l->dilation));
@@ -208,7 +224,7 @@ diffwave_state diffwave_layer_forward(const diffwave_layer *l, const tensor *d, 
     /* A device is fed whole: its memory holds what training needs, and its kernels want much work at once. */
     if (device_current()) return apply_layer(l, d, mel, s.x, l->dilation, l->dilation, s, last);
     bool was = tape_pause();
-    diffwave_state next = (operands() == F32 ? forward_fused : forward_tiles)(l, d, mel, s, last);
+    diffwave_state next = (diffwave_fuses() ? forward_fused : forward_tiles)(l, d, mel, s, last);
     tape_resume(was);
     record_layer(l, d, mel, s, next, last);
     return next;

@@ -22,11 +22,7 @@ CLONES void bf16_to_f32(float *restrict to, const uint16_t *restrict from, int64
 }
 
 CLONES void f32_to_bf16(uint16_t *restrict to, const float *restrict from, int64_t n) {
-    for (int64_t i = 0; i < n; i++) {
-        uint32_t u = bits_of(from[i]);
-        uint32_t rounded = (u + 0x7FFF + ((u >> 16) & 1)) >> 16;
-        to[i] = (uint16_t) ((u & 0x7FFFFFFF) > 0x7F800000 ? (u >> 16) | 0x40 : rounded); /* NaN stays NaN */
-    }
+    for (int64_t i = 0; i < n; i++) to[i] = bf16_of(from[i]);
 }
 
 static float f16_to_float(uint16_t h) {

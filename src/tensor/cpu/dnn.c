@@ -78,23 +78,6 @@ static geometry geometry_of(const conv_problem *c) {
     };
 }
 
-static void destroy_attributes(void *a) { dnnl_primitive_attr_destroy(a); }
-
-static dnnl_primitive_attr_t attributes(bool accumulate) {
-    dnnl_primitive_attr_t a;
-    check(dnnl_primitive_attr_create(&a), "attr_create");
-    defer(destroy_attributes, a);
-    check(dnnl_primitive_attr_set_scratchpad_mode(a, dnnl_scratchpad_mode_user), "set_scratchpad_mode");
-    if (accumulate) {
-        dnnl_post_ops_t ops;
-        check(dnnl_post_ops_create(&ops), "post_ops_create");
-        append_sum(ops);
-        check(dnnl_primitive_attr_set_post_ops(a, ops), "set_post_ops");
-        dnnl_post_ops_destroy(ops);
-    }
-    return a;
-}
-
 static layout described(const primitive *p, dnnl_query_t what, int index) {
     return dnnl_primitive_desc_query_md(p->description, what, index);
 }
@@ -111,8 +94,6 @@ static void finish_primitive(primitive *p) {
     if (p->scratch) give_memory(p, SCRATCH, DNNL_ARG_SCRATCHPAD, scratch);
     check(dnnl_primitive_create(&p->handle, p->description), "primitive_create");
 }
-
-static void destroy_description(void *d) { dnnl_primitive_desc_destroy(d); }
 
 static void describe_conv(primitive *p, const conv_problem *c) {
     work kind = (work) p->key.work;
@@ -270,8 +251,6 @@ struct packed {
     void *data;
 };
 typedef struct packed packed;
-
-static void destroy_memory(void *m) { dnnl_memory_destroy(m); }
 
 static layout layout_of(dnnl_memory_t m) {
     layout l;

@@ -1,4 +1,4 @@
-/* The differences between oneDNN 2.x and 3.x, as functions of one form. Included by dnn.c alone. */
+/* The differences between oneDNN 2.x and 3.x, as functions of one form. Included by dnn.c and block_product.c alone. */
 #ifndef HISS_TENSOR_CPU_DNN_API_H
 #define HISS_TENSOR_CPU_DNN_API_H
 
@@ -108,4 +108,26 @@ static inline dnnl_status_t describe_matmul(dnnl_primitive_desc_t *d, dnnl_engin
 }
 
 #endif
+
+/* --- the same in both --- */
+
+static inline void destroy_description(void *d) { dnnl_primitive_desc_destroy(d); }
+static inline void destroy_memory(void *m) { dnnl_memory_destroy(m); }
+static inline void destroy_attributes(void *a) { dnnl_primitive_attr_destroy(a); }
+
+static inline dnnl_primitive_attr_t attributes(bool accumulate) {
+    dnnl_primitive_attr_t a;
+    check(dnnl_primitive_attr_create(&a), "attr_create");
+    defer(destroy_attributes, a);
+    check(dnnl_primitive_attr_set_scratchpad_mode(a, dnnl_scratchpad_mode_user), "set_scratchpad_mode");
+    if (accumulate) {
+        dnnl_post_ops_t ops;
+        check(dnnl_post_ops_create(&ops), "post_ops_create");
+        append_sum(ops);
+        check(dnnl_primitive_attr_set_post_ops(a, ops), "set_post_ops");
+        dnnl_post_ops_destroy(ops);
+    }
+    return a;
+}
+
 #endif
