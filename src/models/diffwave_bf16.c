@@ -6,7 +6,6 @@
 
 #include "base/parallel.h"
 #include "tensor/convert.h"
-#include "tensor/rows.h"
 
 /* --- weights --- */
 
@@ -87,12 +86,6 @@ CLONES void bf16_gather(const bf16_kernel *k, int64_t t, int64_t n, uint16_t *re
     }
 }
 
-/* [n, 2C] -> [n, C]. */
-CLONES static void gate(const float *restrict wide, int64_t n, int64_t C, uint16_t *restrict y) {
-    for (int64_t i = 0; i < n; i++, wide += 2 * C, y += C)
-        for (int64_t c = 0; c < C; c++) y[c] = bf16_of(fast_gate(wide[c], wide[C + c]));
-}
-
 CLONES static void add_skip(const float *restrict wide, const float *restrict before, int64_t n, int64_t C,
                             float *skip) {
     for (int64_t i = 0; i < n; i++)
@@ -117,7 +110,7 @@ static void block(const bf16_kernel *k, int thread, int64_t t, int64_t n, const 
     bf16_gather(k, t, n, s->narrow);
     block_product_run(k->net->inner, thread,
                       &(block_operands){.a = s->narrow, .w = k->l->inner, .bias = k->l->inner_bias, .y = s->wide});
-    gate(s->wide, n, C, s->gated);
+    bf16_gate(s->wide, n, C, s->gated);
     block_product_run(k->net->outer, thread,
                       &(block_operands){.a = s->gated, .w = k->l->outer, .bias = k->l->outer_bias, .y = s->wide});
     add_skip(s->wide, r->skip_before ? r->skip_before + t * C : NULL, n, C, r->skip + t * C);

@@ -6,7 +6,6 @@
 #include "models/diffwave_bf16_block.h"
 #include "tensor/convert.h"
 #include "tensor/node.h"
-#include "tensor/rows.h"
 
 /* Blocks whose weights' gradients are summed by one thread. */
 enum { SEGMENT_BLOCKS = 4, SEGMENT = SEGMENT_BLOCKS * BLOCK };
@@ -108,21 +107,6 @@ CLONES static void take_result(const float *restrict next, const float *restrict
     }
 }
 
-/* wide [n, 2C] the gate's operands, dy [n, C] the gradient of its result y; dwide [n, 2C], its columns summed. */
-CLONES static void gate_slope(const float *restrict wide, const float *restrict dy, int64_t n, int64_t C,
-                              uint16_t *restrict y, uint16_t *restrict dwide, float *restrict sum) {
-    for (int64_t i = 0; i < n; i++, wide += 2 * C, dwide += 2 * C, y += C, dy += C)
-        for (int64_t c = 0; c < C; c++) {
-            const float s = fast_sigmoid(wide[c]), t = fast_tanh(wide[C + c]);
-            const float a = dy[c] * t * s * (1.0f - s), b = dy[c] * s * (1.0f - t * t);
-            y[c] = bf16_of(s * t);
-            dwide[c] = bf16_of(a);
-            dwide[C + c] = bf16_of(b);
-            sum[c] += a;
-            sum[C + c] += b;
-        }
-}
-
 /* Up to a whole block: rows that are not there add nothing to sums over rows. */
 static void clear_behind(uint16_t *rows, int64_t n, int64_t width) {
     memset(rows + n * width, 0, (size_t) ((BLOCK - n) * width) * sizeof *rows);
@@ -140,7 +124,7 @@ static void slopes_block(const diffwave_bf16_slopes *s, const bf16_kernel *k, co
                       &(block_operands){.a = f->narrow, .w = k->l->inner, .bias = k->l->inner_bias, .y = f->wide});
     take_result(g->next ? g->next + t * C : NULL, g->skip + t * C, n, C, own->result, to->result);
     block_product_run(s->turned, thread, &(block_operands){.a = own->result, .w = s->w_turned, .y = own->y});
-    gate_slope(f->wide, own->y, n, C, f->gated, dwide, to->gate);
+    bf16_gate_slope(f->wide, own->y, n, C, f->gated, dwide, to->gate);
     if (n < BLOCK) {
         clear_behind(f->narrow, n, k->net->K);
         clear_behind(f->gated, n, C);

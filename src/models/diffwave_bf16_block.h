@@ -39,4 +39,11 @@ typedef struct {
  * zeros. */
 void bf16_gather(const bf16_kernel *k, int64_t t, int64_t n, uint16_t *a);
 
+/* y [n, C] = the gate of wide [n, 2C]. */
+void bf16_gate(const float *wide, int64_t n, int64_t C, uint16_t *y);
+/* Given dy [n, C], the gradient of the gate's result: that result y, the gradient dwide [n, 2C] of wide, and its columns' sums
+ * added to sum [2C]. */
+void bf16_gate_slope(const float *wide, const float *dy, int64_t n, int64_t C, uint16_t *y, uint16_t *dwide,
+                     float *sum);
+
 #endif
