@@ -36,24 +36,26 @@ static layout matrix(int64_t rows, int64_t columns, dnnl_data_type_t type, dnnl_
     return layout_make(2, (dnnl_dims_t){rows, columns}, type, tag);
 }
 
-static dnnl_status_t describe(block_product *p) {
+/* What oneDNN makes while it sees one thread must be run by one. Nothing may fail in between. */
+#define ALONE(MAKE)                                                                                                    \
+    do {                                                                                                               \
+        const int threads = omp_get_max_threads();                                                                     \
+        omp_set_num_threads(1);                                                                                        \
+        MAKE;                                                                                                          \
+        omp_set_num_threads(threads);                                                                                  \
+    } while (0)
+
+static dnnl_status_t make(block_product *p) {
     const block_problem *q = &p->problem;
     const layout l[4] = {matrix(q->m, q->k, dnnl_bf16, q->a_transposed ? dnnl_ba : dnnl_ab),
                          matrix(q->k, q->n, dnnl_bf16, q->packed ? dnnl_format_tag_any : dnnl_ab),
                          q->bias ? matrix(1, q->n, dnnl_f32, dnnl_ab) : NULL, matrix(q->m, q->n, dnnl_f32, dnnl_ab)};
-    return describe_matmul(&p->description, p->engine, l, attributes(q->accumulate));
-}
-
-/* As if there were one thread: what is made of the description must be run by one. */
-static dnnl_status_t describe_alone(block_product *p) {
-    const int threads = omp_get_max_threads();
-    omp_set_num_threads(1);
-    dnnl_status_t status = describe(p);
-    if (status == dnnl_success) {
-        defer(destroy_description, p->description);
-        status = dnnl_primitive_create(&p->handle, p->description);
-    }
-    omp_set_num_threads(threads);
+    dnnl_primitive_attr_t a = attributes(q->accumulate);
+    dnnl_status_t status;
+    ALONE(status = describe_matmul(&p->description, p->engine, l, a));
+    if (status != dnnl_success) return status;
+    defer(destroy_description, p->description);
+    ALONE(status = dnnl_primitive_create(&p->handle, p->description));
     if (status == dnnl_success) defer(destroy_primitive, p->handle);
     return status;
 }
@@ -101,7 +103,7 @@ static block_product *start(const block_problem *q) {
 
 block_product *block_product_new(const block_problem *q, int threads) {
     block_product *p = start(q);
-    check(describe_alone(p), "matmul description");
+    check(make(p), "matmul description");
     p->seats = NEW_ARRAY(seat, threads);
     p->streams = NEW_ARRAY(dnnl_stream_t, threads);
     for (int i = 0; i < threads; i++) {
@@ -118,7 +120,7 @@ bool block_products_exist(void) {
     if (!known) {
         scope_begin();
         block_product *p = start(&(block_problem){.m = 32, .n = 32, .k = 32, .packed = true});
-        const dnnl_status_t status = describe_alone(p);
+        const dnnl_status_t status = make(p);
         if (status != dnnl_unimplemented) check(status, "matmul description");
         known = status == dnnl_success ? 1 : 2;
         scope_end();
