@@ -449,13 +449,62 @@ static void test_languages(void **state) {
     scope_end();
 }
 
+/* What says how much of another there is to be, or is not this model's, is not passed over. */
+static void test_idle_options(void **state) {
+    (void) state;
+    scope_begin();
+    file_write(path_join(root, "two.json"), "[0.1, 0.2]", 10);
+    expect("generate --model tiny rain --strength 0.3 -o x.wav", 2, "--strength needs --init");
+    expect("generate --model tiny rain --amount 0.3 -o x.wav", 2, "--amount needs --vary");
+    expect("generate --model tiny rain --mel-blur 2 -o x.wav", 2, "--mel-blur needs --mel");
+    expect("generate --model tiny rain --blend-part 0.2 -o x.wav", 2, "--blend-part needs --blend or --into");
+    expect("generate --model tiny rain --betas two.json -o x.wav", 2, "not trained on a table of noise");
+    expect("generate --model tiny rain --set a=1 -o x.wav", 2, "cannot be asked for other conditions");
+    expect("generate --model tiny rain --start 3 -o x.wav", 2, "cannot be asked for a start");
+    expect("generate --model tiny rain --guidance-rescale 0.5 -o x.wav", 2, "cannot be asked for a rescaling");
+    expect("generate --model tiny rain --text-encoder . -o x.wav", 2, "cannot be asked for another text encoder");
+    expect("generate --model tiny --init one.wav --inpaint 70:80 -o x.wav", 2, "the sound ends at 2 s");
+    expect("generate --model tiny rain --class zzzzzzzz -o x.wav", 2, "hiss classes lists them");
+    scope_end();
+}
+
+/* Models without a table of noise have no schedule to be given or found. */
+static void test_no_schedules(void **state) {
+    (void) state;
+    scope_begin();
+    expect("generate -q --model tiny rain --seconds 0.3 --steps 1 -o rain.wav", 0, NULL);
+    file_write(path_join(root, "two.json"), "[0.1, 0.2]", 10);
+    const char *vocoder = shipped_model("vocoder");
+    expect(format("vocode --model %s rain.wav --betas two.json -o x.wav", vocoder), 2,
+           "not trained on a table of noise");
+    expect(format("schedule --model %s rain.wav -o x.json", vocoder), 2, "it needs no schedule");
+    expect(format("noise --model %s rain.wav -o x/", vocoder), 2, "not trained on a table of noise");
+    scope_end();
+}
+
+/* A shipped model's name is enough; what lies there under that name comes first. */
+static void test_shipped_names(void **state) {
+    (void) state;
+    scope_begin();
+    if (shipped_find("drums")) {
+        expect("generate -q --model drums --class snare -o snare.wav", 0, NULL);
+        expect("generate -q --model models/drums --class snare -o same.wav", 0, NULL);
+        assert_true(apart("snare.wav", "same.wav") == 0);
+        folder_make(path_join(root, "drums"));
+        expect("generate --model drums --class snare -o x.wav", 1, "drums: holds no weights");
+        rmdir(path_join(root, "drums"));
+    }
+    expect("generate --model nosuch -o x.wav", 1, "nosuch: no such model file or folder");
+    scope_end();
+}
+
 static void test_bad_lengths(void **state) {
     (void) state;
     scope_begin();
     expect("generate --model tiny rain --seconds 0 -o x.wav", 2, "--seconds 0: give a number from 0.001");
     expect("generate --model tiny rain --seconds -1 -o x.wav", 2, "give a number from 0.001");
     expect("generate --model tiny rain --seconds 1e9 -o x.wav", 2, "to 36000");
-    expect("generate --model tiny rain --seconds 30000 -o x.wav", 2, "give 1 to 536870912");
+    expect("generate --model tiny rain --seconds 30000 -o x.wav", 2, "at most 12173 s");
     expect("generate --model tiny rain --bars 1000 --bpm 20 -o x.flac --steps 1 --class tuba", 2, "tuba");
     expect("scene \"rain\" --model tiny --seconds 0 -o x.wav", 2, "give a number from 0.001");
     scope_end();
@@ -479,6 +528,12 @@ static void test_bad_files(void **state) {
     const char *scene = "{\"seconds\": 2,\n \"layers\": [{\"prompt\": \"rain\",\n  \"gian\": 2}]}";
     file_write(path_join(root, "wrong.json"), scene, strlen(scene));
     expect("scene wrong.json --model tiny -o x.wav", 1, "layers[0].gian (line 3)");
+    scene = "{\"layers\": [{\"class\": \"rian\"}]}";
+    file_write(path_join(root, "class.json"), scene, strlen(scene));
+    expect("scene class.json --model tiny -o x.wav", 2, "layers[0] (line 1): layer 'rian': class rian: no such class");
+    scene = "{\"layers\": [{\"prompt\": \"rain\", \"model\": \"gone\"}]}";
+    file_write(path_join(root, "model.json"), scene, strlen(scene));
+    expect("scene model.json -o x.wav", 1, "layers[0] (line 1): layer 'rain': model");
     assert_false(file_exists(path_join(root, "x.flac")));
     scope_end();
 }
@@ -494,11 +549,12 @@ int main(void) {
     tiny = path_join(root, "tiny");
     tiny_sound_write(tiny);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scene),       cmocka_unit_test(test_scene_errors), cmocka_unit_test(test_watch),
-        cmocka_unit_test(test_vocoder),     cmocka_unit_test(test_vary),         cmocka_unit_test(test_quality),
-        cmocka_unit_test(test_way),         cmocka_unit_test(test_prompts),      cmocka_unit_test(test_card_prompts),
-        cmocka_unit_test(test_bad_prompts), cmocka_unit_test(test_languages),    cmocka_unit_test(test_bad_lengths),
-        cmocka_unit_test(test_bad_files),   cmocka_unit_test(test_into),         cmocka_unit_test(test_into_errors),
+        cmocka_unit_test(test_scene),        cmocka_unit_test(test_scene_errors),  cmocka_unit_test(test_watch),
+        cmocka_unit_test(test_vocoder),      cmocka_unit_test(test_vary),          cmocka_unit_test(test_quality),
+        cmocka_unit_test(test_way),          cmocka_unit_test(test_prompts),       cmocka_unit_test(test_card_prompts),
+        cmocka_unit_test(test_bad_prompts),  cmocka_unit_test(test_languages),     cmocka_unit_test(test_bad_lengths),
+        cmocka_unit_test(test_bad_files),    cmocka_unit_test(test_into),          cmocka_unit_test(test_into_errors),
+        cmocka_unit_test(test_idle_options), cmocka_unit_test(test_shipped_names), cmocka_unit_test(test_no_schedules),
     };
     return cmocka_run_group_tests(tests, NULL, tear_down);
 }

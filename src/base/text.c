@@ -9,7 +9,7 @@
 
 #include "base/scope.h"
 
-enum { LONGEST = 64, FEW = 16, OFFERED = 3 };
+enum { LONGEST = 64, FEW = 16, MANY = 64, OFFERED = 3 };
 
 static int least(int a, int b) { return a < b ? a : b; }
 
@@ -53,7 +53,8 @@ char *suggest(const char *word, const char *const *names, size_t count) {
     for (size_t i = 0; i < n; i++)
         text = format("%s%s'%s'", text, i == 0 ? "did you mean " : i + 1 == n ? " or " : ", ", names[best[i]]);
     if (n) text = format("%s?", text);
-    if (count > FEW || count == 0) return text;
+    if (count == 0 || (n && count > FEW)) return text;
+    if (count > MANY) return format("%zu are known", count);
     text = format("%s%sknown:", text, n ? " " : "");
     for (size_t i = 0; i < count; i++) text = format("%s%s %s", text, i ? "," : "", names[i]);
     return text;

@@ -14,9 +14,9 @@ static void run(const arguments *a) {
     check_result_path(out, EXTENSIONS);
     const codec *c = codec_open(text(a, OPT_MODEL));
     const audio *sound = audio_read(in);
-    const uint64_t seed = (uint64_t) integer(a, OPT_SEED, 0);
+    const uint64_t seed = (uint64_t) integer(a, OPT_RUN_SEED, 0);
     prepare(a);
-    const tensor *z = codec_encode(c, sound, a->given[OPT_SEED] ? &seed : NULL);
+    const tensor *z = codec_encode(c, sound, a->given[OPT_RUN_SEED] ? &seed : NULL);
     const int64_t samples = (sound->frames * c->rate + sound->rate - 1) / sound->rate;
     const char *path = result_path(out, path_stem(in), 0, 1, ".safetensors");
     latents_write(path, c, z, samples);
@@ -29,7 +29,7 @@ static void run(const arguments *a) {
     json_decref(result);
 }
 
-static const option_id TAKES[] = {OPT_MODEL, OPT_OUT, OPT_SEED, OPT_PRECISION, COMMON_OPTIONS, OPTS};
+static const option_id TAKES[] = {OPT_MODEL, OPT_OUT, OPT_RUN_SEED, OPT_PRECISION, COMMON_OPTIONS, OPTS};
 
 const command COMMAND_ENCODE = {
     .name = "encode",

@@ -31,6 +31,7 @@ static bool wants(const arguments *a, const char *quality) { return !strcmp(text
 static const char *model_path(const arguments *a) {
     const char *named = text(a, OPT_MODEL);
     if (!named) return !wants(a, "best") && shipped_sound() ? shipped_sound() : shipped_model("sound");
+    named = model_named(named);
     const char *few = format("%s%s", without_slash(named), FEW_STEP);
     return wants(a, "fast") && folder_exists(few) ? few : named;
 }
@@ -213,6 +214,9 @@ static void run(const arguments *a) {
     set_steps(a, m, &r);
     if (a->name_count) r.prompt = with_tempo(a, a->names[0]);
     request_check(m, &r);
+    if (flag(a, OPT_STREAM) && !is_standard(text(a, OPT_OUT)) && !means_folder(text(a, OPT_OUT)) &&
+        strcmp(path_extension(text(a, OPT_OUT)), ".wav") != 0)
+        warn("%s is written as a whole: --stream writes WAV files", text(a, OPT_OUT));
     prepare(a);
     json_t *result = json_make_object(), *list = json_array();
     json_object_set_new(result, "sounds", list);

@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "systems/latent.h"
+#include "systems/shipped.h"
 
 static int64_t elements(shape s) {
     int64_t n = 1;
@@ -105,7 +106,7 @@ static void tell_fit(const arguments *a, const char *path, json_t *result) {
 }
 
 static void run(const arguments *a) {
-    const char *path = a->names[0];
+    const char *path = model_named(a->names[0]);
     store *s = store_open(model_weights_path(path));
     config settings = model_settings(path, s);
     const system_row *row = system_find(settings, s);

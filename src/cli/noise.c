@@ -40,6 +40,8 @@ typedef struct {
 static process read_process(const arguments *a) {
     process p = {0};
     const model *m = text(a, OPT_MODEL) ? model_open(text(a, OPT_MODEL)) : NULL;
+    if (m && !m->beta_count)
+        fail(HISS_ERROR_ARGUMENT, "%s was not trained on a table of noise; without --model: DiffWave's", m->path);
     p.clean = audio_mix_down(audio_read(a->names[0]));
     if (m) p.clean = audio_resample(p.clean, m->rate);
     p.betas = m ? m->betas : default_betas(&p.beta_count);

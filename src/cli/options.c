@@ -19,14 +19,20 @@ const option OPTION_TABLE[OPTS] = {
                  "where the result goes; a name ending in / or without extension is a folder", NULL},
     [OPT_SECONDS] =
         {"seconds", 's', KIND_NUMBER, "SECONDS", "s", 0.001, 36000, NULL,
-         "length of the sound; default: the length the model was trained on (for scene: the scene's own, or 30)", NULL},
+         "length of the sound; default: the length the model was trained on, 5 where it knows any (for scene: the "
+         "scene's own, or 30)",
+         NULL},
     [OPT_COUNT] = {"count", 'n', KIND_INTEGER, "N", NULL, 1, 100000, "1", "how many sounds", NULL},
     [OPT_SEED] = {"seed", 0, KIND_INTEGER, "N", NULL, 0, SEED_MOST, "0",
                   "names the sound: the same seed gives the same samples; sound i of several has seed + i", NULL},
     [OPT_SEED_LIKE] = {"seed-like", 0, KIND_CHOICE, "WHOSE", NULL, 0, 0, "hiss",
                        "whose random numbers a seed stands for", choices_seed_like},
     [OPT_STEPS] = {"steps", 0, KIND_INTEGER, "N", NULL, 1, 10000, NULL,
-                   "passes through the network (for train: updates); default: the schedule's own", NULL},
+                   "passes through the network; default: the model's or the schedule's own", NULL},
+    [OPT_UPDATES] = {"steps", 0, KIND_INTEGER, "N", NULL, 1, 1e9, NULL,
+                     "updates of the weights in all, those before a --resume included; default: the recipe's", NULL},
+    [OPT_RUN_SEED] = {"seed", 0, KIND_INTEGER, "N", NULL, 0, SEED_MOST, NULL,
+                      "names the random numbers; default: the recipe's (of encode: none are drawn)", NULL},
     [OPT_SAMPLER] = {"sampler", 0, KIND_CHOICE, "NAME", NULL, 0, 0, NULL,
                      "how noise becomes sound; default: the model's paper", choices_sampler},
     [OPT_SCHEDULE] = {"schedule", 0, KIND_CHOICE, "NAME", NULL, 0, 0, NULL,
@@ -62,7 +68,7 @@ const option OPTION_TABLE[OPTS] = {
     [OPT_BLEND_PART] =
         {"blend-part", 0, KIND_TEXT, "PART[-PART]", NULL, 0, 1, "0.5",
          "how far on that way: 0 the first prompt, 1 the second; 0-1: from the one to the other over the length of a "
-         "sound of more than 5.9 s",
+         "sound of more than 5.9 s, which is how --into goes",
          NULL},
     [OPT_ROUGH] = {"mel", 0, KIND_PATH, "FILE", NULL, 0, 0, NULL,
                    "a rough course that the sound follows: a sound, a mel spectrogram (.npy), or a picture of one "
@@ -97,7 +103,7 @@ const option OPTION_TABLE[OPTS] = {
                  "other numbers that a model of stable-audio-tools is conditioned on, by their ids", NULL},
     [OPT_TEXT_ENCODER] = {"text-encoder", 0, KIND_PATH, "FOLDER", NULL, 0, 0, NULL,
                           "the T5 of a Stable Audio model, if it lies neither in its folder nor beside it", NULL},
-    [OPT_BPM] = {"bpm", 0, KIND_NUMBER, "BEATS", "1/min", 20, 400, NULL,
+    [OPT_BPM] = {"bpm", 0, KIND_NUMBER, "BEATS", "a minute", 20, 400, NULL,
                  "tempo: said to the model with the prompt, and what --bars counts in", NULL},
     [OPT_BARS] = {"bars", 0, KIND_INTEGER, "N", NULL, 1, 1000, NULL,
                   "length in bars of four beats, in place of --seconds; needs --bpm", NULL},

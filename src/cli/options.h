@@ -15,6 +15,8 @@ typedef enum {
     OPT_SEED,
     OPT_SEED_LIKE,
     OPT_STEPS,
+    OPT_UPDATES,
+    OPT_RUN_SEED,
     OPT_SAMPLER,
     OPT_SCHEDULE,
     OPT_BETAS,

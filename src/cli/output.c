@@ -125,5 +125,6 @@ const char *result_path(const char *out, const char *stem, int64_t i, int64_t co
 }
 
 const char *path_beside(const char *path, const char *extension) {
-    return path_join(path_folder(path), format("%s%s", path_stem(path), extension));
+    const char *name = format("%s%s", path_stem(path), extension);
+    return strchr(path, '/') ? path_join(path_folder(path), name) : name;
 }

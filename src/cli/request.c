@@ -77,11 +77,28 @@ static void read_spans(const char *words, sound_request *r) {
     r->remakes = n;
 }
 
+/* Options that say how much of another there is to be. */
+static void check_needs(const arguments *a) {
+    static const struct {
+        option_id given, needs, or ;
+        const char *what;
+    } NEEDS[] = {
+        {OPT_AMOUNT, OPT_VARY, OPT_VARY, "the sound to make variations of"},
+        {OPT_STRENGTH, OPT_INIT, OPT_INIT, "the sound to start from"},
+        {OPT_ROUGH_BLUR, OPT_ROUGH, OPT_ROUGH, "the rough course to blur"},
+        {OPT_BLEND_PART, OPT_BLEND, OPT_INTO, "what to go over into"},
+    };
+    for (size_t i = 0; i < sizeof NEEDS / sizeof *NEEDS; i++) {
+        const option_id needs = NEEDS[i].needs, or = NEEDS[i].or ;
+        if (!a->given[NEEDS[i].given] || text(a, needs) || text(a, or)) continue;
+        fail(HISS_ERROR_ARGUMENT, "--%s needs --%s%s: %s", OPTION_TABLE[NEEDS[i].given].name, OPTION_TABLE[needs].name,
+             or == needs ? "" : format(" or --%s", OPTION_TABLE[or].name), NEEDS[i].what);
+    }
+}
+
 /* Where the sound varied goes over into the style alone, its style says what to make. */
 static void read_varied(const arguments *a, sound_request *r) {
     const char *path = text(a, OPT_VARY);
-    if (a->given[OPT_AMOUNT] && !path)
-        fail(HISS_ERROR_ARGUMENT, "--amount needs --vary: the sound to make variations of");
     if (!path) return;
     if (r->init) fail(HISS_ERROR_ARGUMENT, "--vary and --init: give one of them");
     r->init = audio_read(path);
@@ -155,6 +172,7 @@ static void read_blend_part(const char *words, sound_request *r) {
 
 sound_request request_of(const arguments *a, const model *m) {
     sound_request r = sound_request_for(m);
+    check_needs(a);
     r.seconds = number(a, OPT_SECONDS, 0);
     r.seed = (uint64_t) integer(a, OPT_SEED, 0);
     for (int k = 0; text(a, OPT_SEED_LIKE) && NOISE_NAMES[k]; k++)

@@ -44,10 +44,10 @@ static void run_as(const arguments *a, bool distil) {
         .distil = distil,
         .lora = integer(a, OPT_RANK, 0),
         .resume = flag(a, OPT_RESUME),
-        .steps = integer(a, OPT_STEPS, 0),
+        .steps = integer(a, OPT_UPDATES, 0),
         .minutes = number(a, OPT_MINUTES, 0),
-        .has_seed = a->given[OPT_SEED],
-        .seed = (uint64_t) integer(a, OPT_SEED, 0),
+        .has_seed = a->given[OPT_RUN_SEED],
+        .seed = (uint64_t) integer(a, OPT_RUN_SEED, 0),
         .has_precision = a->given[OPT_PRECISION],
         .numbers = precision_of(text(a, OPT_PRECISION)),
         .watch = watch,
@@ -71,8 +71,8 @@ static void run(const arguments *a) { run_as(a, false); }
 static void run_distil(const arguments *a) { run_as(a, true); }
 
 #define TRAINING_OPTIONS                                                                                               \
-    OPT_RECIPE, OPT_DATA, OPT_OUT, OPT_FROM, OPT_RESUME, OPT_STEPS, OPT_MINUTES, OPT_SEED, OPT_PRECISION, OPT_DEVICE,  \
-        OPT_THREADS, OPT_JSON, OPT_QUIET, OPT_HELP, OPTS
+    OPT_RECIPE, OPT_DATA, OPT_OUT, OPT_FROM, OPT_RESUME, OPT_UPDATES, OPT_MINUTES, OPT_RUN_SEED, OPT_PRECISION,        \
+        OPT_DEVICE, OPT_THREADS, OPT_JSON, OPT_QUIET, OPT_HELP, OPTS
 
 static const option_id TAKES[] = {OPT_RANK, TRAINING_OPTIONS};
 

@@ -129,6 +129,7 @@ static const char *path_from(const char *folder, const char *path) {
 }
 
 static void read_source(config c, layer *l, const char *folder) {
+    l->place = config_place(c);
     l->prompt = read_words(c, "prompt");
     l->class = read_words(c, "class");
     l->file = read_words(c, "file");

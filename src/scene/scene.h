@@ -22,6 +22,7 @@ typedef struct {
     const char *name;                  /* what a transcript calls it */
     const char *prompt, *class, *file; /* one of them; the others are NULL */
     const char *model;                 /* NULL: the scene's */
+    const char *place;                 /* of the scene file, for messages; NULL: from words */
     layer_kind kind;
     double seconds;           /* of one sound; 0: as long as its source makes it */
     span gain, pan, distance; /* dB; -1 (left) to 1 (right); metres */

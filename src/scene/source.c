@@ -6,11 +6,13 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/scope.h"
 #include "base/text.h"
 #include "scene/arrange.h"
 #include "signal/edit.h"
 #include "systems/latent.h"
+#include "systems/shipped.h"
 
 struct sources {
     const scene *scene;
@@ -26,9 +28,16 @@ sources *sources_open(const scene *s) {
     return all;
 }
 
+/* A layer as messages call it. */
+static const char *asker(const layer *l) {
+    return format("%s%slayer '%s'", l->place ? l->place : "", l->place ? ": " : "", l->name);
+}
+
 static const model *open_model(sources *all, const layer *l) {
     const char *path = l->model ? l->model : all->scene->model;
-    if (!path) fail(HISS_ERROR_ARGUMENT, "layer '%s' needs a model: give --model, or \"model\" in the scene", l->name);
+    if (path && !folder_exists(model_named(path)) && !file_exists(path))
+        fail(HISS_ERROR_FILE, "%s: model %s: no such model file or folder", asker(l), path);
+    if (!path) fail(HISS_ERROR_ARGUMENT, "%s needs a model: give --model, or \"model\" in the scene", asker(l));
     for (size_t i = 0; i < all->count; i++)
         if (!strcmp(all->models[i]->path, path)) return all->models[i];
     scope *before = scope_switch(all->home);
@@ -60,12 +69,12 @@ static int32_t class_in(const model *m, const char *prompt) {
 }
 
 static int32_t class_of(const model *m, const layer *l) {
-    if (l->class) return model_class(m, l->class);
+    if (l->class) return model_class_for(m, l->class, format("%s: class", asker(l)));
     const int32_t found = class_in(m, l->prompt);
     if (found >= 0) return found;
     if (!m->classes || !m->class_count)
-        fail(HISS_ERROR_ARGUMENT, "layer '%s': %s takes neither prompts nor classes", l->name, m->path);
-    fail(HISS_ERROR_ARGUMENT, "layer '%s': %s knows no such sound: %s", l->name, m->path,
+        fail(HISS_ERROR_ARGUMENT, "%s: %s takes neither prompts nor classes", asker(l), m->path);
+    fail(HISS_ERROR_ARGUMENT, "%s: %s knows no such sound: %s", asker(l), m->path,
          suggest(l->prompt, m->classes, (size_t) m->class_count));
 }
 
@@ -77,7 +86,7 @@ static const double BED_SECONDS = 12, EVENT_SECONDS = 3;
 /* A loop's seam would not outlive a change of the rate. */
 static void ask_in_words(sound_request *r, const model *m, const scene *s, const layer *l) {
     const bool bed = l->kind == LAYER_BED;
-    r->class = l->class ? model_class(m, l->class) : -1;
+    r->class = l->class ? model_class_for(m, l->class, format("%s: class", asker(l))) : -1;
     r->prompt = l->class ? NULL : l->prompt;
     r->loop = bed && m->rate == s->rate;
     if (r->seconds == 0) r->seconds = bed ? BED_SECONDS : EVENT_SECONDS;

@@ -11,6 +11,7 @@
 #include "signal/fit.h"
 #include "store/store.h"
 #include "systems/sample.h"
+#include "systems/shipped.h"
 #include "systems/stable_files.h"
 #include "tensor/ops.h"
 
@@ -127,7 +128,7 @@ static const codec_row CODECS[] = {{"oobleck", "Evans et al. 2024, arXiv 2407.14
 
 codec *codec_open(const char *path) {
     codec *c = NEW(codec);
-    c->path = path;
+    c->path = path = model_named(path);
     for (size_t i = 0; i < sizeof CODECS / sizeof *CODECS; i++) {
         c->row = &CODECS[i];
         if (c->row->open(c, path)) return c;

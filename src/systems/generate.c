@@ -33,9 +33,11 @@ sound_request sound_request_for(const model *m) {
 int64_t request_samples(const model *m, const sound_request *r) {
     double samples = r->seconds * m->rate;
     if (r->seconds == 0) samples = m->length ? (double) m->length : UNKNOWN_LENGTH_SECONDS * m->rate;
-    if (!(samples >= 1 && samples <= MOST_SAMPLES))
-        fail(HISS_ERROR_ARGUMENT, "%g s are %.0f samples at %d Hz; give 1 to %d of them", r->seconds, samples, m->rate,
-             (int) MOST_SAMPLES);
+    if (samples > MOST_SAMPLES)
+        fail(HISS_ERROR_ARGUMENT, "a sound of %g s: at %d Hz give at most %.0f s", r->seconds, m->rate,
+             floor(MOST_SAMPLES / (double) m->rate));
+    if (!(samples >= 1))
+        fail(HISS_ERROR_ARGUMENT, "a sound of %g s is less than one sample at %d Hz", r->seconds, m->rate);
     return llround(samples);
 }
 
@@ -63,7 +65,7 @@ static void check_common(const model *m, const sound_request *r) {
                                               : NULL;
     if (asked && !m->latent)
         fail(HISS_ERROR_ARGUMENT, "%s cannot be asked for %s: it is made from noise and a class alone", m->path, asked);
-    start_check(r);
+    if (m->latent) start_check(m, r);
     if (r->guidance != 1 && !m->class_count && !m->latent)
         warn("%s knows no classes: guidance changes nothing", m->path);
 }

@@ -11,7 +11,12 @@ static void refuse_silence(const audio *sound, const char *what) {
     if (!(audio_peak(sound) > 1e-5f)) fail(HISS_ERROR_ARGUMENT, "the sound to %s is silent", what);
 }
 
-void start_check(const sound_request *r) {
+void start_check(const model *m, const sound_request *r) {
+    const double whole = (double) request_samples(m, r) / m->rate;
+    for (size_t i = 0; i < r->remakes; i++)
+        if (r->remake[i].from >= whole)
+            fail(HISS_ERROR_ARGUMENT, "the part from %g s cannot be made anew: the sound ends at %g s",
+                 r->remake[i].from, whole);
     if (r->init) refuse_silence(r->init, "start from");
     if (!r->into) return;
     refuse_silence(r->into, "go over into");

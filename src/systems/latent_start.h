@@ -17,7 +17,7 @@ typedef struct {
 } latent_start;
 
 /* Fails on what cannot be started from. */
-void start_check(const sound_request *r);
+void start_check(const model *m, const sound_request *r);
 /* How far on the way from the first sound (or style) to the second, 0 to 1, the result is at that time. */
 double start_way(const model *m, const sound_request *r, double seconds);
 /* How far the walk goes back: the request's strength, or more where some of the result lies between the two sounds. */

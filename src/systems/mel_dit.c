@@ -1,44 +1,19 @@
-/* hiss's sound model as a system: prompts, classes, rough spectrograms and references become what the network is asked for; patches
- * become sound through the shipped vocoder. N patches, F frames, M bands, E numbers of a text. */
+/* hiss's sound model as a system: its network, asked for what mel_dit_asked.h holds; patches become sound through a vocoder. N patches,
+ * F frames, M bands. */
 #include "models/mel_dit.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "base/text.h"
-#include "signal/edit.h"
-#include "systems/latent_start.h"
-#include "systems/prompt.h"
+#include "systems/latent.h"
+#include "systems/mel_dit_asked.h"
 #include "systems/rows.h"
-#include "systems/shipped.h"
 #include "systems/vocoder.h"
 
-enum { HOP = 512, RATE = 44100 };
+enum { RATE = 44100 };
 /* Patches of the canvases of training, in frames of 8: the shortest that holds a sound is taken. */
 static const int64_t CANVASES[] = {8, 16, 32, 64};
-enum { CANVAS_COUNT = 4, LONGEST = 64, OVERLAP = 16 };
-static const float SILENCE = -11.512925f; /* ln 1e-5 */
-
-/* One way to ask: a text, class, coarse rows and style, each given or not. */
-typedef struct {
-    const tensor *text, *style; /* [1, E + 1], [1, 2 M + 1], or NULL */
-    int32_t class;              /* -1: none */
-    bool coarse;
-    double share; /* of its prediction in the result */
-} branch;
-
-enum { MOST_BRANCHES = REQUEST_HANDLES + 1, WAY = 32 /* steps between two prompts or styles */ };
-typedef struct {
-    branch branches[MOST_BRANCHES];
-    int count;
-    const tensor *coarse;       /* [1, N, M / 8 + 1] of all positions, or NULL */
-    const tensor *text, *style; /* what was asked for first */
-    /* Where it changes, rows over the sound's length, else NULL. */
-    const tensor *text_way[WAY + 1], *style_way[WAY + 1];
-    float seconds;
-    float inside; /* guidance that a few-step network is told; 1: none */
-    const model *vocoder;
-} asked_for;
+enum { CANVAS_COUNT = 4, OVERLAP = 16 };
 
 static void open(model *m, const store *s, binder *b) {
     (void) s;
@@ -48,182 +23,6 @@ static void open(model *m, const store *s, binder *b) {
     m->rate = RATE;
     m->class_count = c.classes;
     m->limit = INFINITY;
-}
-
-static mel_front front_of(const model *m) {
-    mel_front f = mel_front_named("hiss");
-    f.bands = (int) mel_dit_sizes(m->network)->bands;
-    return f;
-}
-
-/* --- sounds to what the network knows --- */
-
-/* [1, F, M] normalised, of a mel [F', M] continued with silence or cut. */
-static tensor *normal_of(const model *m, const tensor *mel, int64_t frames) {
-    int64_t M = mel->shape[1], n = mel->shape[0] < frames ? mel->shape[0] : frames;
-    tensor *x = tensor_new(F32, SHAPE(1, frames, M));
-    memcpy(f32(x), f32(mel), (size_t) (n * M) * sizeof(float));
-    for (int64_t i = n * M; i < frames * M; i++) f32(x)[i] = SILENCE;
-    return mel_normalise(mel_dit_patches(m->network), x);
-}
-
-/* Mono at the model's rate, all channels mixed, with silence for the end of the last window. */
-static tensor *features_of(const model *m, const audio *sound) {
-    mel_front f = front_of(m);
-    const audio *mono = sound->channels > 1 ? audio_mix_down(sound) : sound;
-    if (mono->rate != m->rate) mono = audio_resample(mono, m->rate);
-    int64_t n = (mono->frames + HOP - 1) / HOP * HOP + 2 * HOP;
-    float *samples = NEW_ARRAY(float, n);
-    memcpy(samples, mono->samples, (size_t) mono->frames * sizeof(float));
-    return mel_compute(&f, samples, n);
-}
-
-static tensor *encode(const model *m, const audio *sound, int64_t positions, noise_source noise) {
-    (void) noise;
-    const mel_patches *p = mel_dit_patches(m->network);
-    scope_begin();
-    return scope_end_keep(mel_to_patches(p, normal_of(m, features_of(m, sound), positions * p->frames)));
-}
-
-/* A Gaussian over patches and groups of bands. */
-static void blur(tensor *coarse, double width) { /* [1, N, C] */
-    int64_t N = coarse->shape[1], C = coarse->shape[2], reach = (int64_t) ceil(3 * width);
-    scope_begin();
-    for (int axis = 0; axis < 2; axis++) {
-        const float *from = f32(tensor_to_f32(coarse));
-        int64_t length = axis ? C : N, step = axis ? 1 : C;
-        for (int64_t i = 0; i < N * C; i++) {
-            int64_t at = i / step % length;
-            double sum = 0, weights = 0;
-            for (int64_t k = -reach; k <= reach; k++) {
-                if (at + k < 0 || at + k >= length) continue;
-                double weight = exp(-0.5 * (double) (k * k) / (width * width));
-                sum += weight * from[i + k * step];
-                weights += weight;
-            }
-            f32(coarse)[i] = (float) (sum / weights);
-        }
-    }
-    scope_end();
-}
-
-static bool is_silent(const tensor *mel) {
-    for (int64_t i = 0, n = count(mel); i < n; i++)
-        if (f32(mel)[i] > SILENCE + 1e-3f) return false;
-    return true;
-}
-
-static const tensor *coarse_of(const model *m, const sound_request *r, int64_t positions) {
-    const mel_patches *p = mel_dit_patches(m->network);
-    if (r->mel->shape[1] != p->bands)
-        fail(HISS_ERROR_ARGUMENT, "the rough mel has %lld bands, %s has %lld", (long long) r->mel->shape[1], m->path,
-             (long long) p->bands);
-    if (is_silent(r->mel))
-        fail(HISS_ERROR_ARGUMENT, "the rough mel is silent: give a course that the sound is to follow");
-    tensor *coarse = mel_coarse(p, normal_of(m, r->mel, positions * p->frames));
-    if (r->mel_blur > 0) blur(coarse, r->mel_blur);
-    return handle_rows(coarse, 1, NULL);
-}
-
-static const tensor *style_of(const model *m, const audio *reference) {
-    const mel_patches *p = mel_dit_patches(m->network);
-    if (!(audio_peak(reference) > 1e-5f))
-        fail(HISS_ERROR_ARGUMENT, "the reference is silent: give a sound to take the style of");
-    const tensor *mel = features_of(m, trim_silence(reference, 60, 0, 0.02)),
-                 *normal = normal_of(m, mel, mel->shape[0]);
-    return handle_rows(mel_style(p, normal, &mel->shape[0]), 1, NULL);
-}
-
-/* --- texts --- */
-
-static text_encoder *encoder_of(const model *m) { return prompt_encoder(m, mel_dit_sizes(m->network)->text); }
-
-/* As the network takes them: unit vectors times sqrt(E). */
-static const tensor *text_rows(const tensor *unit) { return handle_rows(unit, sqrtf((float) unit->shape[1]), NULL); }
-
-/* The class whose words mean nearly the same. */
-static int32_t class_like(const model *m, const char *text) {
-    static const float LEAST = 0.6f; /* cosine below which words do not mean the same */
-    if (!m->classes) return -1;
-    scope_begin();
-    float likeness;
-    int32_t best = prompt_class(m, encoder_of(m), text, &likeness);
-    scope_end();
-    return likeness > LEAST ? best : -1;
-}
-
-/* --- guidance --- */
-
-/* What a handle adds, and how strongly. */
-typedef struct {
-    int handle;
-    double guidance;
-} pull;
-
-static bool is_given(const sound_request *r, int handle) {
-    const bool given[REQUEST_HANDLES] = {[REQUEST_TEXT] = r->prompt != NULL,
-                                         [REQUEST_CLASS] = r->class >= 0,
-                                         [REQUEST_MEL] = r->mel != NULL,
-                                         [REQUEST_REFERENCE] = r->reference != NULL};
-    return given[handle];
-}
-
-/* The handles given, the weakest first. */
-static int pulls_of(const sound_request *r, pull to[REQUEST_HANDLES]) {
-    int n = 0;
-    for (int h = 0; h < REQUEST_HANDLES; h++) {
-        if (!is_given(r, h)) continue;
-        pull p = {h, isnan(r->handle_guidance[h]) ? r->guidance : r->handle_guidance[h]};
-        int at = n++;
-        for (; at > 0 && to[at - 1].guidance > p.guidance; at--) to[at] = to[at - 1];
-        to[at] = p;
-    }
-    return n;
-}
-
-static void give(branch *b, const branch *all, int handle) {
-    if (handle == REQUEST_TEXT) b->text = all->text;
-    if (handle == REQUEST_CLASS) b->class = all->class;
-    if (handle == REQUEST_MEL) b->coarse = true;
-    if (handle == REQUEST_REFERENCE) b->style = all->style;
-}
-
-/* Classifier-free guidance (Ho and Salimans 2022) with a weight for each handle: handles of one weight are added together, the
- * weakest first, and each addition counts times its weight. `nothing` is what all additions start from. */
-static void branch_out(asked_for *a, const sound_request *r, const branch *nothing, const branch *all) {
-    a->inside = 1;
-    pull pulls[REQUEST_HANDLES];
-    int n = pulls_of(r, pulls);
-    branch b = *nothing;
-    double before = 1;
-    for (int i = 0; i < n;) {
-        double g = pulls[i].guidance;
-        b.share = before - g;
-        if (b.share != 0) a->branches[a->count++] = b;
-        for (; i < n && pulls[i].guidance == g; i++) give(&b, all, pulls[i].handle);
-        before = g;
-    }
-    b.share = before;
-    if (b.share != 0 || !a->count) a->branches[a->count++] = b;
-}
-
-/* A few-step network has guidance inside: one branch where all handles pull alike and nothing is asked away; else branches are
- * mixed as of any network. */
-static bool guided_inside(asked_for *a, const model *m, const sound_request *r, const branch *all) {
-    const mel_dit_config *c = mel_dit_sizes(m->network);
-    pull pulls[REQUEST_HANDLES];
-    int n = pulls_of(r, pulls);
-    if (!c->few_steps || r->negative || !n || pulls[0].guidance != pulls[n - 1].guidance) return false;
-    double g = pulls[0].guidance, held = fmin(g, c->guidance_high);
-    if (g < c->guidance_low) return false;
-    if (g > held)
-        warn("%s was taught guidance from %g to %g: %g is taken in place of %g", m->path, c->guidance_low,
-             c->guidance_high, held, g);
-    a->branches[a->count++] = *all;
-    a->branches[0].coarse = r->mel != NULL;
-    a->branches[0].share = 1;
-    a->inside = (float) held;
-    return true;
 }
 
 /* --- the row --- */
@@ -238,88 +37,13 @@ static shape state(const model *m, int64_t samples, bool loop) {
     return SHAPE(patches, c->components);
 }
 
-/* Whether what a vocoder takes is what the network gives. */
-static bool sings(const model *vocoder, const mel_front *own) {
-    if (!vocoder->mels) return false;
-    const mel_front its = model_front(vocoder);
-    const double top = own->high_hz > 0 ? own->high_hz : own->rate / 2.0,
-                 its_top = its.high_hz > 0 ? its.high_hz : its.rate / 2.0;
-    return its.rate == own->rate && its.bands == own->bands && its.stft.hop == own->stft.hop &&
-           its.stft.n_fft == own->stft.n_fft && its.stft.window == own->stft.window && its.log == own->log &&
-           its.scale == own->scale && its.low_hz == own->low_hz && its_top == top;
-}
-
-static const model *open_vocoder(const model *m, const sound_request *r) {
-    if (!r->vocoder) return model_open(shipped_model("vocoder"));
-    const model *vocoder = model_open(r->vocoder);
-    const mel_front own = front_of(m);
-    if (!sings(vocoder, &own))
-        fail(HISS_ERROR_ARGUMENT,
-             "--vocoder %s: does not sing the mel spectrograms of %s: it must take those of BigVGAN v2 at %d Hz, %d "
-             "bands, hop "
-             "%d, window %d",
-             r->vocoder, m->path, own.rate, own.bands, own.stft.hop, own.stft.window);
-    return vocoder;
-}
-
-/* From one prompt to another over the length: each window hears what belongs to its middle. */
-static void lay_texts(asked_for *a, const text_encoder *e, const sound_request *r, int64_t positions) {
-    if (positions <= LONGEST)
-        fail(HISS_ERROR_ARGUMENT, "a prompt can change over sounds of more than 5.9 s: make a longer one");
-    for (int k = 0; k <= WAY; k++) {
-        const double part = r->blend_part + (r->blend_until - r->blend_part) * k / WAY;
-        a->text_way[k] = text_rows(prompt_between(e, r->prompt, r->blend, part));
-    }
-}
-
-/* The same of styles; a single window hears that of its middle. */
-static void lay_styles(asked_for *a, const model *m, const sound_request *r, int64_t samples) {
-    const tensor *first = a->style, *second = style_of(m, r->into);
-    for (int k = 0; k <= WAY; k++) {
-        const float part = (float) start_way(m, r, (double) samples / m->rate * k / WAY);
-        tensor *row = tensor_to_f32(first);
-        for (int64_t i = 0, n = count(row); i < n; i++)
-            f32(row)[i] = (1 - part) * f32(first)[i] + part * f32(second)[i];
-        a->style_way[k] = row;
-    }
-}
-
-/* What is asked of a window whose middle is that position. */
-static asked_for asked_at(const asked_for *a, int64_t middle, int64_t whole) {
-    asked_for here = *a;
-    const int64_t k = whole > 1 ? middle * WAY / (whole - 1) : 0;
-    for (int i = 0; i < a->count; i++) {
-        branch *b = &here.branches[i];
-        if (b->text && b->text == a->text && a->text_way[0]) b->text = a->text_way[k];
-        if (b->style && a->style_way[0]) b->style = a->style_way[k];
-    }
-    return here;
-}
-
 static void *prepare(const model *m, const sound_request *r, int64_t samples) {
-    asked_for *a = NEW(asked_for);
-    branch nothing = {.class = -1}, all = {.class = r->class};
-    const int64_t positions = state(m, samples, r->loop).dims[0];
-    if (r->prompt) prompt_check("prompt", r->prompt);
-    if (r->negative) prompt_check("negative prompt", r->negative);
-    if (r->blend) prompt_check("second prompt", r->blend);
-    if (r->blend && !r->prompt) fail(HISS_ERROR_ARGUMENT, "a second prompt needs a first one to start from");
-    if (r->prompt || r->negative) {
-        const text_encoder *e = encoder_of(m);
-        if (r->prompt) all.text = text_rows(prompt_between(e, r->prompt, r->blend, r->blend_part));
-        if (r->prompt) prompt_note_language(m, e, r->prompt);
-        if (r->blend && !isnan(r->blend_until)) lay_texts(a, e, r, positions);
-        if (r->negative) nothing.text = text_rows(prompt_between(e, r->negative, NULL, 0));
-    }
-    a->text = all.text;
-    a->seconds = (float) ((double) samples / m->rate);
-    if (positions > LONGEST) a->seconds = (float) ((double) LONGEST * (double) m->hop / m->rate);
-    if (r->mel) a->coarse = coarse_of(m, r, positions);
-    if (r->reference) all.style = a->style = style_of(m, r->reference);
-    if (r->reference && r->into) lay_styles(a, m, r, samples);
-    if (!guided_inside(a, m, r, &all)) branch_out(a, r, &nothing, &all);
-    a->vocoder = open_vocoder(m, r);
-    return a;
+    return ask_mel_dit(m, r, samples, state(m, samples, r->loop).dims[0]);
+}
+
+static tensor *encode(const model *m, const audio *sound, int64_t positions, noise_source noise) {
+    (void) noise;
+    return mel_dit_clean(m, sound, positions);
 }
 
 /* Rows [1, C] of each branch as one batch, off where a branch has none; NULL if none has. */
@@ -499,7 +223,7 @@ static const struct latent_row LATENT = {.window = LONGEST,
                                          .voice_begin = voice_begin,
                                          .voice_put = voice_put,
                                          .voice_end = voice_end,
-                                         .class_like = class_like};
+                                         .class_like = mel_dit_class_like};
 
 const system_row SYSTEM_MEL_DIT = {
     .name = "mel-dit",

@@ -128,6 +128,8 @@ bool betas_within(const model *m, const double *betas, size_t n) {
 }
 
 void sample_check(const model *m, const sound_request *r) {
+    if (r->betas && !m->beta_count)
+        fail(HISS_ERROR_ARGUMENT, "--betas: %s was not trained on a table of noise: give --schedule", m->path);
     if (r->betas && !betas_within(m, r->betas, r->beta_count))
         fail(HISS_ERROR_ARGUMENT,
              "--betas: noise outside that of %s's training: the first beta at least %g, the cumulative alpha "

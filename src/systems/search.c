@@ -72,6 +72,7 @@ found_schedule search_schedule(const model *m, const audio *recording, int64_t s
     found_schedule best = {NEW_ARRAY(double, steps), steps, INFINITY, 0};
     scope_begin();
     mel_front front = model_front(m);
+    if (!m->beta_count) fail(HISS_ERROR_ARGUMENT, "%s sings without steps of noise: it needs no schedule", m->path);
     trial t = {m, mel_of(&front, recording), NULL, listener(m->rate)};
     const audio *mono = audio_resample(audio_channel(recording, 0), m->rate);
     t.heard = mel_compute(&t.ear, mono->samples, mono->frames);

@@ -4,11 +4,13 @@
 #include <limits.h>
 #include <link.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/scope.h"
+#include "base/text.h"
 
 /* From the folder of the library or the program: installed (bin, lib, or lib/TRIPLET as Debian has it), or built in its source tree. */
 static const char *const PLACES[] = {"../share/hiss/models", "../../share/hiss/models", "../models"};
@@ -57,6 +59,13 @@ const char *shipped_model(const char *name) {
     for (int i = 0; i < n; i++) seen = format("%s%s%s", seen, i ? ", " : "", paths[i]);
     fail(HISS_ERROR_FILE, "the model '%s' is not there: looked at %s; set HISS_MODELS to the folder that holds it",
          name, n ? seen : "nothing");
+}
+
+const char *model_named(const char *path) {
+    const char *name = starts_with(path, "models/") ? path + strlen("models/") : path;
+    if (!*name || *name == '.' || strchr(name, '/') || file_exists(path) || folder_exists(path)) return path;
+    const char *found = shipped_find(name);
+    return found ? found : path;
 }
 
 const char *shipped_sound(void) {

@@ -10,6 +10,7 @@
 #include "nn/lora.h"
 #include "systems/latent.h"
 #include "systems/rows.h"
+#include "systems/shipped.h"
 #include "systems/window.h"
 
 enum { MOST_CLASSES = 10000, WINDOW_SAMPLES = 1 << 16, DEFAULT_RATE = 22050 };
@@ -135,6 +136,7 @@ static void check_betas(const char *where, const double *betas, size_t count) {
 }
 
 model *model_open(const char *path) {
+    path = model_named(path);
     store *s = store_open(model_weights_path(path));
     return model_from(path, s, model_settings(path, s));
 }
@@ -208,9 +210,9 @@ static int32_t class_by_words(const model *m, const char *name) {
     return -1;
 }
 
-int32_t model_class(const model *m, const char *name) {
+int32_t model_class_for(const model *m, const char *name, const char *asker) {
     if (!name || !strcasecmp(name, "any")) return -1;
-    if (!m->class_count) fail(HISS_ERROR_ARGUMENT, "--class %s: %s knows no classes", name, m->path);
+    if (!m->class_count) fail(HISS_ERROR_ARGUMENT, "%s %s: %s knows no classes", asker, name, m->path);
     for (int64_t i = 0; m->classes && i < m->class_count; i++)
         if (!strcasecmp(name, m->classes[i])) return (int32_t) i;
     long long number;
@@ -218,15 +220,17 @@ int32_t model_class(const model *m, const char *name) {
     int32_t like = class_by_words(m, name);
     if (like < 0 && m->latent && m->latent->class_like) like = m->latent->class_like(m, name);
     if (like >= 0) {
-        warn("--class %s: taken as %s", name, m->classes[like]);
+        warn("%s %s: taken as %s", asker, name, m->classes[like]);
         return like;
     }
     if (!m->classes)
-        fail(HISS_ERROR_ARGUMENT, "--class %s: %s has classes 0 to %lld", name, m->path,
+        fail(HISS_ERROR_ARGUMENT, "%s %s: %s has classes 0 to %lld", asker, name, m->path,
              (long long) m->class_count - 1);
-    fail(HISS_ERROR_ARGUMENT, "--class %s: no such class: %s", name,
+    fail(HISS_ERROR_ARGUMENT, "%s %s: no such class (hiss classes lists them): %s", asker, name,
          suggest(name, m->classes, (size_t) m->class_count));
 }
+
+int32_t model_class(const model *m, const char *name) { return model_class_for(m, name, "--class"); }
 
 /* --- noise --- */
 

@@ -89,6 +89,8 @@ const system_row *system_find(config settings, const store *s);
 
 /* -1 for NULL or "any"; a name, case aside, a number, or words that mean a class. Fails with the nearest names. */
 int32_t model_class(const model *m, const char *name);
+/* The same where errors are to say who asks: "--class", "scene.json: layers[2] (line 7): class". */
+int32_t model_class_for(const model *m, const char *name, const char *asker);
 /* Other words for a class; how many. */
 size_t model_class_words(const model *m, int32_t class, const char ***words);
 

@@ -1,0 +1,41 @@
+/* What hiss's sound model is asked for: prompts, classes, rough spectrograms and references as its network takes them, and how they pull.
+ * N patches, M bands, E numbers of a text. */
+#ifndef HISS_SYSTEMS_MEL_DIT_ASKED_H
+#define HISS_SYSTEMS_MEL_DIT_ASKED_H
+
+#include "systems/generate.h"
+
+enum { HOP = 512, LONGEST = 64 /* patches the network sees at once */ };
+static const float SILENCE = -11.512925f; /* ln 1e-5 */
+
+/* One way to ask: a text, class, coarse rows and style, each given or not. */
+typedef struct {
+    const tensor *text, *style; /* [1, E + 1], [1, 2 M + 1], or NULL */
+    int32_t class;              /* -1: none */
+    bool coarse;
+    double share; /* of its prediction in the result */
+} branch;
+
+enum { MOST_BRANCHES = REQUEST_HANDLES + 1, WAY = 32 /* steps between two prompts or styles */ };
+typedef struct {
+    branch branches[MOST_BRANCHES];
+    int count;
+    const tensor *coarse;       /* [1, N, M / 8 + 1] of all positions, or NULL */
+    const tensor *text, *style; /* what was asked for first */
+    /* Where it changes, rows over the sound's length, else NULL. */
+    const tensor *text_way[WAY + 1], *style_way[WAY + 1];
+    float seconds;
+    float inside; /* guidance that a few-step network is told; 1: none */
+    const model *vocoder;
+} asked_for;
+
+/* Of a sound of so many samples and patches; fails on what cannot be asked. In the current scope. */
+asked_for *ask_mel_dit(const model *m, const sound_request *r, int64_t samples, int64_t positions);
+/* What is asked of a window whose middle is that position of `whole`. */
+asked_for asked_at(const asked_for *a, int64_t middle, int64_t whole);
+/* A sound as clean patches, silence behind it. */
+tensor *mel_dit_clean(const model *m, const audio *sound, int64_t positions);
+/* The class whose words mean nearly the same; -1: none. */
+int32_t mel_dit_class_like(const model *m, const char *text);
+
+#endif
