@@ -402,6 +402,31 @@ static void test_adapter_runs(void **state) {
     scope_end();
 }
 
+/* In bf16 weights are packed elsewhere, from the file and the adapters; a hang is what this once did. */
+static void test_adapters_in_bf16(void **state) {
+    (void) state;
+    scope_begin();
+    precision_set(PRECISION_BF16);
+    const char *recipe = format(LORA_RECIPE, "");
+    write_text("lora.json", recipe);
+    train_options o = options_for("lora-bf16", 2, false);
+    o.recipe = under_root("lora.json");
+    o.lora = 3;
+    o.has_precision = true;
+    o.numbers = PRECISION_BF16;
+    train_run(&o);
+    model *m = model_open(under_root("small"));
+    model_adapt(m, under_root("lora/adapter.safetensors"), 1);
+    sound_request request = sound_request_for(m);
+    request.prompt = "rain";
+    request.steps = 1;
+    int64_t frames = 0;
+    generate_sounds(m, &request, take, &frames);
+    assert_int_equal(frames, WINDOW * HOP);
+    precision_set(PRECISION_AUTO);
+    scope_end();
+}
+
 typedef struct {
     model *m;
     const char *path;
@@ -483,9 +508,16 @@ int main(int argc, char **argv) {
         return 1;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_windows),  cmocka_unit_test(test_kept),         cmocka_unit_test(test_run),
-        cmocka_unit_test(test_resume),   cmocka_unit_test(test_kill),         cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_adapters), cmocka_unit_test(test_adapter_runs), cmocka_unit_test(test_foreign_adapters),
+        cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_run),
+        cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_adapters),
+        cmocka_unit_test(test_adapter_runs),
+        cmocka_unit_test(test_foreign_adapters),
+        cmocka_unit_test(test_adapters_in_bf16),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

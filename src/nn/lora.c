@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/parallel.h"
 #include "base/text.h"
 #include "tensor/cpu/dnn.h"
 
@@ -38,14 +39,19 @@ struct lora {
     params *learned;
 };
 
-/* w [M, N] += scale B A */
+/* w [M, N] += scale B A. Plain loops: values are read while weights are packed, when products wait for the same lock. */
 static void add_product(float *w, const tensor *up, const tensor *down, float scale) {
-    int64_t M = up->shape[0], R = up->shape[1], N = down->shape[1];
-    scope_begin();
-    float *scaled = f32(tensor_to_f32(up));
-    for (int64_t i = 0; i < M * R; i++) scaled[i] *= scale;
-    matmul(1, M, N, R, F32, scaled, false, f32(down), false, F32, w, true);
-    scope_end();
+    const int64_t M = up->shape[0], R = up->shape[1], N = down->shape[1];
+    const float *b = f32(up), *a = f32(down);
+#pragma omp parallel for schedule(static) if (M * N > PARALLEL_MIN)
+    for (int64_t m = 0; m < M; m++) {
+        float *restrict row = w + m * N;
+        for (int64_t r = 0; r < R; r++) {
+            const float *restrict from = a + r * N, factor = scale * b[m * R + r];
+#pragma omp simd
+            for (int64_t n = 0; n < N; n++) row[n] += factor * from[n];
+        }
+    }
 }
 
 static const tensor *read_merged(void *context) {
