@@ -6,8 +6,10 @@
 
 #include <math.h>
 
+#include "base/parallel.h"
 #include "base/random.h"
 #include "models/diffwave.h"
+#include "models/diffwave_fused.h"
 #include "models/wavegrad.h"
 #include "systems/rows.h"
 #include "tensor/ops.h"
@@ -165,6 +167,67 @@ static void test_tiles_bf16(void **state) {
     check_lengths(PRECISION_BF16);
 }
 
+static tensor *parameter(shape s, uint64_t stream) {
+    param *p = NEW(param);
+    tensor *t = noise(s, stream);
+    *p = (param){.name = "p", .value = t, .version = 1, .trainable = true, .home = scope_current()};
+    p->grad = NEW_ARRAY(float, count(t));
+    t->param = p;
+    return t;
+}
+
+/* Two layers forward, and the gradients of one, into `to`: how many floats. */
+static size_t run_layers(float *to) {
+    enum { T = 3000, C = 8, M = 5 };
+    scope_begin();
+    diffwave_layer l[2];
+    for (int i = 0; i < 2; i++)
+        l[i] = (diffwave_layer){.dilated = {parameter(SHAPE(2 * C, C, 3), 1), parameter(SHAPE(2 * C), 2)},
+                                .mel = {parameter(SHAPE(2 * C, M, 1), 3), parameter(SHAPE(2 * C), 4)},
+                                .output = {parameter(SHAPE(2 * C, C, 1), 5), parameter(SHAPE(2 * C), 6)},
+                                .dilation = 1 + 4 * i};
+    tensor *x = noise(SHAPE(1, T, C), 7), *d = noise(SHAPE(1, C), 8);
+    const tensor *mel = cast(noise(SHAPE(1, T, M), 9), operands()), *steps[2] = {d, d};
+    const tensor *skip = diffwave_fused_layers(l, 2, steps, mel, x);
+    memcpy(to, f32(skip), tensor_bytes(skip));
+    size_t n = (size_t) count(skip);
+    tape_begin();
+    tape_watch(x);
+    tape_watch(d);
+    const tensor *y = diffwave_layer_forward(&l[1], d, mel, (diffwave_state){x, NULL}, true).skip;
+    backward(mse_loss(y, noise(shape_of(y), 10)), 1);
+    const affine parts[3] = {l[1].dilated, l[1].mel, l[1].output};
+    const float *gradients[8] = {tape_gradient(x), tape_gradient(d)};
+    int64_t sizes[8] = {count(x), count(d)};
+    for (int i = 0; i < 6; i++) {
+        const tensor *w = i % 2 ? parts[i / 2].bias : parts[i / 2].weight;
+        gradients[2 + i] = w->param->grad;
+        sizes[2 + i] = count(w);
+    }
+    for (int i = 0; i < 8; n += (size_t) sizes[i++]) memcpy(to + n, gradients[i], (size_t) sizes[i] * sizeof(float));
+    scope_end();
+    return n;
+}
+
+/* In bf16 too, where oneDNN has its products: else the layers go by operations. */
+static void test_layers_and_threads(void **state) {
+    (void) state;
+    scope_begin();
+    float *one = alloc(1 << 18), *three = alloc(1 << 18);
+    for (int i = 0; i < 2; i++) {
+        precision_set(i ? PRECISION_BF16 : PRECISION_F32);
+        if (!diffwave_fuses()) break;
+        threads_set(1);
+        const size_t n = run_layers(one);
+        threads_set(3);
+        assert_int_equal(n, run_layers(three));
+        assert_memory_equal(one, three, n * sizeof(float));
+    }
+    threads_set(0);
+    precision_set(PRECISION_AUTO);
+    scope_end();
+}
+
 /* --- WaveGrad --- */
 
 static wavegrad *small_wavegrad(params **p) {
@@ -283,9 +346,13 @@ static void test_windows_diffwave(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tiles),           cmocka_unit_test(test_tiles_bf16),
-                                       cmocka_unit_test(test_repeated),        cmocka_unit_test(test_stages),
-                                       cmocka_unit_test(test_stages_bf16),     cmocka_unit_test(test_windows_wavegrad),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tiles),
+                                       cmocka_unit_test(test_tiles_bf16),
+                                       cmocka_unit_test(test_layers_and_threads),
+                                       cmocka_unit_test(test_repeated),
+                                       cmocka_unit_test(test_stages),
+                                       cmocka_unit_test(test_stages_bf16),
+                                       cmocka_unit_test(test_windows_wavegrad),
                                        cmocka_unit_test(test_windows_diffwave)};
     scope_begin();
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
