@@ -461,6 +461,57 @@ static void test_foreign_adapters(void **state) {
     scope_end();
 }
 
+/* --- the autoencoder --- */
+
+static const char CODER_RECIPE[] =
+    "{\"system\": \"autoencoder\", \"data\": {\"seconds\": 0.032},"
+    " \"autoencoder\": {\"fft_sizes\": [64, 32], \"hop_sizes\": [16, 8], \"encoder\": %s},"
+    " \"training\": {\"batch\": 2, \"precision\": \"f32\", \"seed\": 3},"
+    " \"optimizer\": {\"kind\": \"adamw\", \"learning_rate\": 0.003}, \"average\": {\"decay\": 0.9},"
+    " \"every\": {\"log\": 20, \"held_out\": 40, \"sounds\": 0, \"checkpoint\": 1000}}";
+
+static void train_coder(const char *out, const char *encoder, int64_t steps, bool resume) {
+    write_text("coder.json", format(CODER_RECIPE, encoder));
+    train_options o = options_for(out, steps, resume);
+    o.recipe = under_root("coder.json");
+    o.watch = watch;
+    loss_count = 0;
+    train_run(&o);
+}
+
+/* Which of the file's tensors are other ones now: how many whose names have this in front, and how many else. */
+static void count_changed(const char *folder, const char *front, int *of_front, int *else_where) {
+    const store *before = store_open(under_root("small/model.ckpt")),
+                *after = store_open(path_join(folder, "model.safetensors"));
+    *of_front = *else_where = 0;
+    assert_int_equal(store_count(before), store_count(after));
+    for (size_t i = 0; i < store_count(before); i++) {
+        const char *name = store_at(before, i)->name;
+        assert_non_null(store_find(after, name));
+        const tensor *x = tensor_to_f32(store_read(before, name)), *y = tensor_to_f32(store_read(after, name));
+        if (memcmp(x->data, y->data, tensor_bytes(x)) != 0) ++*(starts_with(name, front) ? of_front : else_where);
+    }
+}
+
+static void test_autoencoder(void **state) {
+    (void) state;
+    int changed, others;
+    scope_begin();
+    train_coder("decoder", "false", 200, false);
+    print_message("loss %g at first, %g at last\n", losses[0], losses[loss_count - 1]);
+    assert_true(losses[loss_count - 1] < 0.9 * losses[0]);
+    count_changed(under_root("decoder"), "pretransform.model.decoder.", &changed, &others);
+    assert_true(changed > 20 && others == 0);
+    model_open(under_root("decoder")); /* it is still the whole model */
+    train_coder("coder", "true", 9, false);
+    count_changed(under_root("coder"), "pretransform.model.", &changed, &others);
+    assert_true(changed > 40 && others == 0);
+    train_coder("coder-part", "true", 4, false);
+    train_coder("coder-part", "true", 9, true);
+    expect_same_run("coder", "coder-part");
+    scope_end();
+}
+
 /* --- what is refused --- */
 
 static void expect_refusal(const char *document, const char *from, const char *part) {
@@ -518,6 +569,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_adapter_runs),
         cmocka_unit_test(test_foreign_adapters),
         cmocka_unit_test(test_adapters_in_bf16),
+        cmocka_unit_test(test_autoencoder),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -400,12 +400,33 @@ tensor *oobleck_decode_last(const oobleck *net, const tensor *x) {
     return scope_end_keep(net->sizes.tanh_end ? tanh_of(y, F32) : y);
 }
 
+/* A stage of a network that learns: computed again on the way back. */
+typedef struct {
+    const oobleck *net;
+    int index;
+} stage_place;
+
+static tensor *encode_body(const void *place, const tensor *const *in) {
+    const stage_place *p = place;
+    return oobleck_encode_stage(p->net, p->index, in[0]);
+}
+
+static tensor *decode_body(const void *place, const tensor *const *in) {
+    const stage_place *p = place;
+    return oobleck_decode_stage(p->net, p->index, in[0]);
+}
+
+static tensor *stage_forward(const oobleck *net, tape_body *body, int index, const tensor *x) {
+    const stage_place place = {net, index};
+    return tape_recompute(body, &place, sizeof place, &x, 1);
+}
+
 tensor *oobleck_encode(const oobleck *net, const tensor *x) {
     require(x->rank == 3 && x->shape[2] == net->sizes.audio);
     scope_begin();
     tensor *h = oobleck_encode_first(net, x);
     for (int i = 0; i < net->sizes.encoder.stages; i++) {
-        tensor *next = oobleck_encode_stage(net, i, h);
+        tensor *next = stage_forward(net, encode_body, i, h);
         tensor_release(h);
         h = next;
     }
@@ -417,7 +438,7 @@ tensor *oobleck_decode(const oobleck *net, const tensor *z) {
     scope_begin();
     tensor *h = oobleck_decode_first(net, z);
     for (int i = 0; i < net->sizes.decoder.stages; i++) {
-        tensor *next = oobleck_decode_stage(net, i, h);
+        tensor *next = stage_forward(net, decode_body, i, h);
         tensor_release(h);
         h = next;
     }

@@ -64,18 +64,23 @@ static const char *whole_prefix(const store *s, const char *prefix) {
     return format("%s%s", prefix, *prefix ? "." : "");
 }
 
+/* Binds what the file holds of it. */
+static oobleck *bind_oobleck(const oobleck_source *from, const store *s, const char *prefix, binder *b, bool learns) {
+    const int length = (int) strlen(prefix);
+    if (length) bind_push(b, "%.*s", length - 1, prefix);
+    oobleck *net = oobleck_bind(&from->sizes, b, learns ? OOBLECK_BOTH : oobleck_parts_in(s), learns);
+    if (length) bind_pop(b);
+    return net;
+}
+
 static bool open_oobleck(codec *c, const char *path) {
     stable_files f;
     if (!stable_files_find(path, &f)) return false;
     const config settings = config_load(f.settings);
     const oobleck_source from = f.diffusers ? diffusers_source(&f, settings) : native_source(&f, settings);
     const store *s = store_open(from.weights);
-    const char *prefix = whole_prefix(s, from.prefix);
     binder *b = binder_load(s);
-    const int length = (int) strlen(prefix);
-    if (length) bind_push(b, "%.*s", length - 1, prefix);
-    c->network = oobleck_bind(&from.sizes, b, oobleck_parts_in(s), false);
-    if (length) bind_pop(b);
+    c->network = bind_oobleck(&from, s, whole_prefix(s, from.prefix), b, false);
     binder_finish(b, false);
     c->rate = from.rate;
     c->scale = from.scale;
@@ -83,6 +88,25 @@ static bool open_oobleck(codec *c, const char *path) {
     c->hop = from.sizes.ratio;
     c->latent = from.sizes.latent;
     return true;
+}
+
+codec_learner codec_open_learning(const char *path) {
+    stable_files f;
+    if (!stable_files_find(path, &f) || f.diffusers)
+        fail(HISS_ERROR_ARGUMENT,
+             "%s: training starts from stable-audio-tools' layout: a folder with model_config.json and its weights",
+             path);
+    codec_learner r = {.settings = config_load(f.settings)};
+    const oobleck_source from = native_source(&f, r.settings);
+    const store *s = store_open(from.weights);
+    const char *prefix = whole_prefix(s, from.prefix);
+    binder *b = binder_load(s);
+    r.net = bind_oobleck(&from, s, prefix, b, true);
+    r.parameters = binder_finish(b, false);
+    r.weights = from.weights;
+    r.encoder = format("%sencoder.", prefix);
+    r.rate = from.rate;
+    return r;
 }
 
 static void need(const codec *c, oobleck_parts part, const char *what) {

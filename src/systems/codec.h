@@ -3,6 +3,8 @@
 #ifndef HISS_SYSTEMS_CODEC_H
 #define HISS_SYSTEMS_CODEC_H
 
+#include "base/json.h"
+#include "models/oobleck.h"
 #include "signal/audio.h"
 #include "tensor/tensor.h"
 
@@ -27,6 +29,17 @@ struct codec {
     int64_t hop, latent; /* samples to a latent; L */
     double scale;        /* latents over the network's */
 };
+
+/* What training takes of a native file, whole model or autoencoder alone: the network with gains and directions apart, its parameters
+ * under the file's names, those of the encoder with `encoder` in front. */
+typedef struct {
+    oobleck *net;
+    params *parameters;
+    config settings; /* model_config.json */
+    const char *weights, *encoder;
+    int rate;
+} codec_learner;
+codec_learner codec_open_learning(const char *path);
 
 /* In the current scope; fails where nothing is known to open it. */
 codec *codec_open(const char *path);

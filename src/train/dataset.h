@@ -67,7 +67,7 @@ size_t dataset_choose_held_out(const dataset *d, random_key key, int64_t place, 
 /* One batch. */
 typedef struct {
     int64_t size;
-    tensor *audio, *noise; /* [B, T] F32; noise is standard normal */
+    tensor *audio, *noise; /* [B, T] F32, of several channels [B, T, A]; noise is standard normal */
     tensor *mel;           /* [B, F, M] F32, or NULL */
     int32_t *classes;      /* [B], -1: none */
     int32_t *labels;       /* the same before any were dropped */

@@ -174,9 +174,9 @@ static void take_classes(recipe *r, config c) {
 }
 
 recipe *recipe_load(const char *path, const char *from, bool distil) {
-    static const char *const keys[] = {"about",   "system",   "network",   "data",   "training", "optimizer",
-                                       "average", "every",    "sounds",    "canvas", "classes",  "from",
-                                       "distil",  "sampling", "diffusion", NULL};
+    static const char *const keys[] = {"about",   "system",   "network",   "data",        "training", "optimizer",
+                                       "average", "every",    "sounds",    "canvas",      "classes",  "from",
+                                       "distil",  "sampling", "diffusion", "autoencoder", NULL};
     recipe *r = NEW(recipe);
     config c = r->document = config_load(path);
     config_only(c, keys);

@@ -15,6 +15,7 @@
 #include "diffusion/draws.h"
 #include "tensor/ops.h"
 #include "train/checkpoint.h"
+#include "train/published.h"
 #include "train/stable_source.h"
 #include "train/trainable.h"
 
@@ -189,23 +190,9 @@ static tensor *loss(const void *model, const batch *b, loss_trace *trace) {
 
 /* --- the published layout --- */
 
-/* The file that training started from with what was learned in its place: every other tensor as it was. */
 static void write_weights(const saved_model *m, const char *path) {
     const stable_training *t = m->network;
-    scope_begin();
-    const store *s = store_open(t->learner.net->files.weights);
-    named_tensor *items = NEW_ARRAY(named_tensor, store_count(s) + 1);
-    size_t n = 0;
-    for (size_t i = 0; i < store_count(s); i++) {
-        const char *name = store_at(s, i)->name, *published = stable_published_name(s, name);
-        if (!published) continue;
-        param *p = params_find(m->weights, name);
-        const bool learned = p && p->trainable;
-        if (learned) param_to_host(p); /* as it is now, wherever it was trained */
-        items[n++] = (named_tensor){published, learned ? param_values(p) : store_read(s, name)};
-    }
-    safetensors_write(path, items, n, NULL);
-    scope_end();
+    published_write(path, t->learner.net->files.weights, m->weights, stable_published_name);
 }
 
 /* "model.model.X.lora_A.weight" -> "model.X.parametrizations.weight.0.lora_A": names within the diffusion model or the conditioner. */

@@ -230,8 +230,9 @@ static const trainable WAVE_UNET = {.name = "wave-unet",
 
 /* --- the table --- */
 
-const trainable *const TRAINABLES[] = {&DIFFWAVE,      &WAVEGRAD,    &WAVE_UNET,          &TRAIN_MEL_DIT,
-                                       &TRAIN_VOCODER, &TRAIN_JUDGE, &TRAIN_STABLE_AUDIO, NULL};
+const trainable *const TRAINABLES[] = {&DIFFWAVE,           &WAVEGRAD,          &WAVE_UNET,
+                                       &TRAIN_MEL_DIT,      &TRAIN_VOCODER,     &TRAIN_JUDGE,
+                                       &TRAIN_STABLE_AUDIO, &TRAIN_AUTOENCODER, NULL};
 
 const trainable *trainable_named(const char *name) {
     enum { MOST = 32 };

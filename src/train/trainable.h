@@ -63,7 +63,7 @@ typedef struct trainable {
 
 /* NULL-terminated. */
 extern const trainable *const TRAINABLES[];
-extern const trainable TRAIN_MEL_DIT, TRAIN_VOCODER, TRAIN_JUDGE, TRAIN_STABLE_AUDIO, DISTIL_MEL_DIT;
+extern const trainable TRAIN_MEL_DIT, TRAIN_VOCODER, TRAIN_JUDGE, TRAIN_STABLE_AUDIO, TRAIN_AUTOENCODER, DISTIL_MEL_DIT;
 /* Fails with the nearest names. */
 const trainable *trainable_named(const char *name);
 
