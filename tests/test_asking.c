@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/random.h"
 #include "base/text.h"
 #include "eval/music.h"
 #include "models/generator.h"
@@ -16,6 +17,7 @@
 #include "signal/edit.h"
 #include "signal/mel.h"
 #include "systems/generate.h"
+#include "systems/latent.h"
 #include "systems/shipped.h"
 #include "tiny_sound.h"
 
@@ -321,6 +323,57 @@ static void test_into_errors(void **state) {
     scope_end();
 }
 
+typedef struct {
+    audio *sound;
+    int64_t done, most;
+} collected;
+
+static void collect(void *context, const float *samples, int64_t n) {
+    collected *c = context;
+    assert_true(c->done + n <= c->sound->frames);
+    memcpy(c->sound->samples + c->done, samples, (size_t) n * sizeof(float));
+    c->done += n;
+    c->most = n > c->most ? n : c->most;
+}
+
+static collected in_pieces(const model *m, const sound_request *r) {
+    assert_true(has_pieces(m, r));
+    collected c = {audio_new(request_samples(m, r), 1, RATE), 0, 0};
+    generate_pieces(m, r, 0, collect, &c);
+    assert_int_equal(c.done, c.sound->frames);
+    assert_true(c.most < 5 * RATE);
+    return c;
+}
+
+/* Long sounds whose walk is whole are sung as they are written: those that start from another one are the same; a loop of any length turns
+ * without a step. */
+static void test_long_walks(void **state) {
+    (void) state;
+    scope_begin();
+    const model *m = tiny_model();
+    sound_request r = sound_request_for(m);
+    r.seconds = 61;
+    r.steps = 1;
+    audio *quiet = audio_new(61 * RATE, 1, RATE);
+    random_normal((random_key){8, 1}, 0, quiet->samples, (size_t) quiet->frames);
+    for (int64_t i = 0; i < quiet->frames; i++) quiet->samples[i] *= i / RATE % 2 ? 0.01f : 0.02f;
+    r.init = quiet; /* so that the limiter rests */
+    r.strength = 0.2;
+    const audio *streamed = in_pieces(m, &r).sound,
+                *whole = latent_sound(m, &r, m->latent->prepare(m, &r, quiet->frames), 0);
+    for (int64_t i = 0; i < whole->frames; i++) assert_true(fabsf(streamed->samples[i] - whole->samples[i]) < 1e-5f);
+    r.init = NULL;
+    r.loop = true;
+    r.seconds = 60.513;
+    const audio *loop = in_pieces(m, &r).sound;
+    double most = 0, seam = fabs((double) loop->samples[0] - loop->samples[loop->frames - 1]);
+    for (int64_t i = 1; i < loop->frames; i++)
+        most = fmax(most, fabs((double) loop->samples[i] - loop->samples[i - 1]));
+    print_message("step of a long loop over its seam %.4f, greatest within %.4f\n", seam, most);
+    assert_true(seam < 0.5 * most);
+    scope_end();
+}
+
 static void test_quality(void **state) {
     (void) state;
     scope_begin();
@@ -555,6 +608,7 @@ int main(void) {
         cmocka_unit_test(test_bad_prompts),  cmocka_unit_test(test_languages),     cmocka_unit_test(test_bad_lengths),
         cmocka_unit_test(test_bad_files),    cmocka_unit_test(test_into),          cmocka_unit_test(test_into_errors),
         cmocka_unit_test(test_idle_options), cmocka_unit_test(test_shipped_names), cmocka_unit_test(test_no_schedules),
+        cmocka_unit_test(test_long_walks),
     };
     return cmocka_run_group_tests(tests, NULL, tear_down);
 }

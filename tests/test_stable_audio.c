@@ -470,6 +470,18 @@ static void test_stream(void **state) {
     assert_true(most <= 0.951f);
     assert_true(peak < 0.9f); /* drawn weights; so the limiter rests */
     assert_true(distance(s.to, whole.samples, whole.frames * CHANNELS) < 1e-6);
+    /* Started from another sound, and with parts of it kept. */
+    const time_span span = {0.1, 0.2};
+    r.init = noise_sound(4000, 1);
+    for (r.remakes = 0, r.remake = &span; r.remakes < 2; r.remakes++) {
+        const made from = make(m, &r);
+        s.frames = 0;
+        generate_pieces(m, &r, 0, collect_stream, &s);
+        assert_int_equal(s.frames, from.frames);
+        assert_true(distance(s.to, from.samples, from.frames * CHANNELS) < 1e-6);
+    }
+    r.init = NULL;
+    r.remakes = 0;
     r.loop = true;
     assert_false(has_pieces(m, &r));
     scope_end();

@@ -85,23 +85,32 @@ static audio *sound_of(const tensor *x, int64_t samples, int rate) {
     return a;
 }
 
-bool has_pieces(const model *m, const sound_request *r) {
-    return latent_has_pieces(m, r) || (r->stream && latent_streams(m, r));
+/* Systems that sing as they go hand on all long sounds, even where the walk has to be whole; others what is asked to be. */
+static bool streams(const model *m, const sound_request *r) {
+    const bool sings = m->latent && m->latent->voice_begin,
+               is_long = (double) request_samples(m, r) > LONG_SECONDS * m->rate;
+    return latent_streams(m, r) && (sings ? is_long : r->stream);
+}
+
+bool has_pieces(const model *m, const sound_request *r) { return latent_has_pieces(m, r) || streams(m, r); }
+
+static void pieces(const model *m, const sound_request *r, const void *asked, int64_t i, take_samples *take,
+                   void *context) {
+    if (latent_has_pieces(m, r)) latent_pieces(m, r, asked, i, take, context);
+    else latent_stream(m, r, asked, i, take, context);
 }
 
 void generate_pieces(const model *m, const sound_request *r, int64_t i, take_samples *take, void *context) {
     request_check(m, r);
     scope_begin();
-    const void *asked = m->latent->prepare(m, r, request_samples(m, r));
-    if (latent_has_pieces(m, r)) latent_pieces(m, r, asked, i, take, context);
-    else latent_stream(m, r, asked, i, take, context);
+    pieces(m, r, m->latent->prepare(m, r, request_samples(m, r)), i, take, context);
     scope_end();
 }
 
 /* A long sound of pieces, whole. */
 static const audio *joined_pieces(const model *m, const sound_request *r, const void *asked, int64_t i) {
     joined j = {audio_new(request_samples(m, r), m->channels, m->rate), 0};
-    latent_pieces(m, r, asked, i, join_samples, &j);
+    pieces(m, r, asked, i, join_samples, &j);
     require(j.done == j.sound->frames);
     return j.sound;
 }
@@ -109,9 +118,10 @@ static const audio *joined_pieces(const model *m, const sound_request *r, const 
 static void generate_latent(const model *m, const sound_request *r, take_sound take, void *context) {
     scope_begin();
     const void *asked = m->latent->prepare(m, r, request_samples(m, r));
+    const bool in_pieces = m->latent->voice_begin && has_pieces(m, r);
     for (int64_t i = 0; i < r->count; i++) {
         scope_begin();
-        take(context, i, latent_has_pieces(m, r) ? joined_pieces(m, r, asked, i) : latent_sound(m, r, asked, i));
+        take(context, i, in_pieces ? joined_pieces(m, r, asked, i) : latent_sound(m, r, asked, i));
         scope_end();
     }
     scope_end();

@@ -277,13 +277,35 @@ audio *latent_sound(const model *m, const sound_request *r, const void *asked, i
     const latent_start *start;
     const tensor *x = walk_state(m, r, asked, i, &start);
     audio *a = m->latent->decode(m, asked, x, request_samples(m, r), r->seed + (uint64_t) i, r->loop);
-    if (start) start_finish(m, r, start, a);
-    else hold_peak(m, a);
+    if (start) start_finish(m, r, start, a, 0);
+    if (start && !start->keep) start_limit(a);
+    if (!start) hold_peak(m, a);
     return a;
 }
 
 bool latent_streams(const model *m, const sound_request *r) {
-    return m->latent && m->latent->decode_pieces && !r->init && !r->loop && !r->watch;
+    const struct latent_row *row = m->latent;
+    return row && row->decode_pieces && (!r->loop || row->loops_in_pieces) && !r->watch && !r->vocoder;
+}
+
+typedef struct {
+    const model *m;
+    const sound_request *request;
+    const latent_start *start;
+    int64_t done;
+    take_samples *take;
+    void *context;
+} finishing;
+
+static void finish_piece(void *context, const float *samples, int64_t n) {
+    finishing *f = context;
+    scope_begin();
+    audio *piece = audio_new(n, f->m->channels, f->m->rate);
+    memcpy(piece->samples, samples, (size_t) (n * piece->channels) * sizeof(float));
+    start_finish(f->m, f->request, f->start, piece, f->done);
+    f->take(f->context, piece->samples, n);
+    f->done += n;
+    scope_end();
 }
 
 void latent_stream(const model *m, const sound_request *r, const void *asked, int64_t i, take_samples *take,
@@ -291,8 +313,12 @@ void latent_stream(const model *m, const sound_request *r, const void *asked, in
     scope_begin();
     const latent_start *start;
     const tensor *x = walk_state(m, r, asked, i, &start);
-    guard *g = guard_begin(m->channels, m->rate, m->latent->peak ? m->latent->peak : FULL_PEAK, take, context);
-    m->latent->decode_pieces(m, asked, x, request_samples(m, r), guard_put, g);
-    guard_end(g);
+    const bool kept = start && start->keep;
+    guard *g =
+        kept ? NULL : guard_begin(m->channels, m->rate, m->latent->peak ? m->latent->peak : FULL_PEAK, take, context);
+    finishing f = {m, r, start, 0, g ? guard_put : take, g ? g : context};
+    m->latent->decode_pieces(m, asked, x, request_samples(m, r), r->seed + (uint64_t) i, r->loop,
+                             start ? finish_piece : f.take, start ? &f : f.context);
+    if (g) guard_end(g);
     scope_end();
 }

@@ -38,9 +38,10 @@ struct latent_row {
     void (*keep)(const void *asked, const tensor *known, const float *keep_each);
     /* samples of sound at m->rate of a clean state [1, positions, channels]; of a loop, whose end leads into its beginning. */
     audio *(*decode)(const model *m, const void *asked, const tensor *x, int64_t samples, uint64_t seed, bool loop);
-    /* The same of what is no loop, in order, frames of all channels. NULL: only as a whole. */
-    void (*decode_pieces)(const model *m, const void *asked, const tensor *x, int64_t samples, take_samples *take,
-                          void *context);
+    /* The same in order, frames of all channels; of loops where `loops_in_pieces`. NULL: only as a whole. */
+    void (*decode_pieces)(const model *m, const void *asked, const tensor *x, int64_t samples, uint64_t seed, bool loop,
+                          take_samples *take, void *context);
+    bool loops_in_pieces;
     /* The same as the state comes: begun, given clean rows [1, n, channels] one after another, ended. NULL: only as a whole. */
     void *(*voice_begin)(const model *m, const void *asked, int64_t samples, uint64_t seed, take_samples *take,
                          void *context);
@@ -64,8 +65,8 @@ int64_t window_first(int64_t k, int64_t N, int64_t n, int64_t step, int64_t offs
 
 /* Sound i of a request; asked: what prepare gave. */
 audio *latent_sound(const model *m, const sound_request *r, const void *asked, int64_t i);
-/* The same handed on while it is decoded, where latent_streams says that this can be: of noise alone, no loop. Peaks are turned down
- * by a limiter. */
+/* The same handed on while it is decoded, where latent_streams says that this can be. Peaks are turned down by a limiter, but not where
+ * parts of a sound stay. */
 bool latent_streams(const model *m, const sound_request *r);
 void latent_stream(const model *m, const sound_request *r, const void *asked, int64_t i, take_samples *take,
                    void *context);

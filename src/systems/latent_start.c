@@ -102,9 +102,8 @@ static int64_t there_and_back(int64_t i, int64_t n) {
 
 /* Rows of both mixed: of spectrograms in the logarithm and of latents, so that this is no cross-fade of sounds. What a sound does not
  * reach has rows that mirror it, so that the level stays. */
-static const tensor *clean_of(const model *m, const sound_request *r, const latent_start *s, int64_t N,
-                              noise_source noise) {
-    const tensor *first = m->latent->encode(m, s->sound, N, noise);
+static tensor *clean_of(const model *m, const sound_request *r, const latent_start *s, int64_t N, noise_source noise) {
+    tensor *first = m->latent->encode(m, s->sound, N, noise);
     if (!s->into) return first;
     const tensor *second = m->latent->encode(m, s->into, N, noise);
     const places p = places_of(m, r);
@@ -158,10 +157,12 @@ const latent_start *start_from(const model *m, const sound_request *r, int64_t p
     if (!r->init) return NULL;
     require(positions > 0);
     latent_start *s = NEW(latent_start);
-    s->own = at_rate(m, r->init);
-    s->sound = at_level(m, s->own, &s->gain);
+    if (r->remakes) s->own = at_rate(m, r->init);
+    scope_begin(); /* the other sounds are not needed further */
+    s->sound = at_level(m, s->own ? s->own : at_rate(m, r->init), &s->gain);
     if (r->into) s->into = at_end(at_level(m, at_rate(m, r->into), &s->into_gain), request_samples(m, r));
-    s->clean = clean_of(m, r, s, positions, noise);
+    s->clean = scope_end_keep(clean_of(m, r, s, positions, noise));
+    s->sound = s->into = NULL;
     if (r->remakes) s->keep = kept_positions(m, r, positions);
     s->free_below = levels_of_freedom(m, r, s->keep, positions);
     return s;
@@ -170,23 +171,22 @@ const latent_start *start_from(const model *m, const sound_request *r, int64_t p
 /* --- after the walk --- */
 
 /* The samples outside of the spans are those of before, faded over at the edges. */
-static void put_kept_back(const model *m, const sound_request *r, const audio *before, audio *a) {
+static void put_kept_back(const model *m, const sound_request *r, const audio *before, audio *a, int64_t first) {
     static const double FADE_SECONDS = 0.02;
-    for (int64_t i = 0; i < a->frames && i < before->frames; i++) {
-        double at = (double) i / m->rate, made = 0;
+    for (int64_t i = 0; i < a->frames && first + i < before->frames; i++) {
+        double at = (double) (first + i) / m->rate, made = 0;
         for (size_t k = 0; k < r->remakes; k++) {
             double outside = fmax(r->remake[k].from - at, at - r->remake[k].to);
             made = fmax(made, fmin(fmax(1 - outside / FADE_SECONDS, 0), 1));
         }
         for (int c = 0; c < a->channels; c++) {
             float *sample = &a->samples[i * a->channels + c];
-            *sample = (float) (sqrt(made) * *sample + sqrt(1 - made) * before->samples[i * a->channels + c]);
+            *sample = (float) (sqrt(made) * *sample + sqrt(1 - made) * before->samples[(first + i) * a->channels + c]);
         }
     }
 }
 
-/* Guided networks overshoot; one peak is not to make all of it quieter than what it started from. */
-static void limit_peaks(audio *a) {
+void start_limit(audio *a) {
     static const float FULL = 1, CEILING = 0.95f;
     if (audio_peak(a) <= FULL) return;
     const audio *before = audio_copy(a);
@@ -197,13 +197,12 @@ static void limit_peaks(audio *a) {
     require(l.done == a->frames);
 }
 
-void start_finish(const model *m, const sound_request *r, const latent_start *s, audio *a) {
+void start_finish(const model *m, const sound_request *r, const latent_start *s, audio *a, int64_t first) {
     const int C = a->channels;
     for (int64_t i = 0; i < a->frames; i++) {
         float gain = s->gain;
-        if (s->into) gain *= powf(s->into_gain / s->gain, (float) start_way(m, r, (double) i / m->rate));
+        if (r->into) gain *= powf(s->into_gain / s->gain, (float) start_way(m, r, (double) (first + i) / m->rate));
         for (int c = 0; c < C; c++) a->samples[i * C + c] *= gain;
     }
-    if (s->keep) put_kept_back(m, r, s->own, a);
-    else limit_peaks(a);
+    if (s->keep) put_kept_back(m, r, s->own, a, first);
 }

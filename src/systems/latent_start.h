@@ -6,13 +6,13 @@
 #include "systems/latent.h"
 
 typedef struct {
-    const audio *own; /* the sound at the model's rate, else as it came */
-    const audio *sound,
-        *into; /* at the model's rate and the level of training, `into` where the end of the result is its own end */
-    float gain, into_gain; /* undo the latter */
+    const audio *own; /* the sound at the model's rate, else as it came; NULL where nothing of it stays */
+    /* The same at the level of training, `into` where the end of the result is its own end; NULL after start_from. */
+    const audio *sound, *into;
+    float gain, into_gain; /* undo that level */
     const tensor *clean;   /* [1, N, C] */
-    const float *
-        free_below; /* [N]: sigma from which on a position is the network's; before, it is that of `clean`. NULL: always */
+    /* [N]: sigma from which on a position is the network's; before, it is that of `clean`. NULL: always. */
+    const float *free_below;
     const float *keep; /* [N]: 1 stays, 0 is made anew; NULL: nothing stays */
 } latent_start;
 
@@ -24,7 +24,9 @@ double start_way(const model *m, const sound_request *r, double seconds);
 double start_strength(const model *m, const sound_request *r);
 /* NULL where nothing is started from. */
 const latent_start *start_from(const model *m, const sound_request *r, int64_t positions, noise_source noise);
-/* Levels as they were before training's; what stays is put back. */
-void start_finish(const model *m, const sound_request *r, const latent_start *s, audio *a);
+/* Frames of the result from `first` on: levels as they were before training's; what stays is put back. */
+void start_finish(const model *m, const sound_request *r, const latent_start *s, audio *piece, int64_t first);
+/* Guided networks overshoot; one peak is not to make all of a sound quieter than what it started from. */
+void start_limit(audio *a);
 
 #endif

@@ -119,19 +119,30 @@ static tensor *mel_of_patches(const mel_patches *p, const tensor *x) {
     return mel;
 }
 
-/* Frames of a loop, the first again after the last, stretched so that one turn takes `turn` frames: [frames, M]. */
-static tensor *wind_on(const tensor *mel, double turn, int64_t frames) {
-    int64_t F = mel->shape[0], M = mel->shape[1];
-    tensor *y = tensor_new(F32, SHAPE(frames, M));
-    for (int64_t f = 0; f < frames; f++) {
-        double at = fmod((double) f * (double) F / turn, (double) F);
-        int64_t low = (int64_t) at % F, high = (low + 1) % F;
-        float part = (float) (at - floor(at));
-        for (int64_t m = 0; m < M; m++)
-            f32(y)[f * M + m] = f32(mel)[low * M + m] + part * (f32(mel)[high * M + m] - f32(mel)[low * M + m]);
+/* Frames of a loop from `first` (which may be before its beginning) on, around and around, stretched so that one turn takes `turn`
+ * frames: [frames, M]. */
+static tensor *wind_on(const mel_patches *p, const tensor *x, double turn, int64_t first, int64_t frames) {
+    const int64_t N = x->shape[1], C = x->shape[2], M = p->bands, P = p->frames;
+    const double stride = (double) (N * P) / turn, begin = floor((double) first * stride / (double) P);
+    const int64_t rows = (int64_t) ((double) frames * stride / (double) P) + 3;
+    scope_begin();
+    tensor *part = tensor_new(F32, SHAPE(1, rows, C)), *y = tensor_new(F32, SHAPE(frames, M));
+    for (int64_t i = 0; i < rows; i++) {
+        const int64_t at = (((int64_t) begin + i) % N + N) % N;
+        memcpy(f32(part) + i * C, f32(x) + at * C, (size_t) C * sizeof(float));
     }
-    return y;
+    const float *mel = f32(mel_of_patches(p, part));
+    for (int64_t f = 0; f < frames; f++) {
+        const double at = (double) (first + f) * stride - begin * (double) P;
+        const int64_t low = (int64_t) at;
+        const float rest = (float) (at - floor(at));
+        for (int64_t m = 0; m < M; m++)
+            f32(y)[f * M + m] = mel[low * M + m] + rest * (mel[(low + 1) * M + m] - mel[low * M + m]);
+    }
+    return scope_end_keep(y);
 }
+
+enum { FADE = 4096 /* samples around a loop's seam */ };
 
 static const audio *sing(const asked_for *a, const tensor *mel, uint64_t seed) {
     sound_request r = sound_request_default();
@@ -140,10 +151,9 @@ static const audio *sing(const asked_for *a, const tensor *mel, uint64_t seed) {
 }
 
 /* What the vocoder makes of the beginning after the end is faded into the beginning itself. */
-static void sing_loop(const asked_for *a, const tensor *mel, audio *to, uint64_t seed) {
-    enum { FADE = 4096 };
+static void sing_loop(const asked_for *a, const mel_patches *p, const tensor *x, audio *to, uint64_t seed) {
     int64_t n = to->frames, over = n < FADE ? n : FADE, frames = (n + over + HOP - 1) / HOP + 1;
-    const float *sung = sing(a, wind_on(mel, (double) n / HOP, frames), seed)->samples;
+    const float *sung = sing(a, wind_on(p, x, (double) n / HOP, 0, frames), seed)->samples;
     memcpy(to->samples, sung, (size_t) n * sizeof(float));
     for (int64_t i = 0; i < over; i++) {
         double in = ((double) i + 0.5) / (double) over;
@@ -155,10 +165,11 @@ static audio *decode(const model *m, const void *asked, const tensor *x, int64_t
     const asked_for *a = asked;
     audio *result = audio_new(samples, 1, m->rate);
     scope_begin();
-    tensor *mel = mel_of_patches(mel_dit_patches(m->network), x);
+    const mel_patches *p = mel_dit_patches(m->network);
     if (loop) {
-        sing_loop(a, mel, result, seed);
+        sing_loop(a, p, x, result, seed);
     } else {
+        tensor *mel = mel_of_patches(p, x);
         mel->shape[0] = (samples + HOP - 1) / HOP;
         memcpy(result->samples, sing(a, mel, seed)->samples, (size_t) samples * sizeof(float));
     }
@@ -207,6 +218,66 @@ static void voice_put(void *to, const tensor *rows) {
 
 static void voice_end(void *to) { vocoder_stream_finish(((voice *) to)->stream); }
 
+/* A loop in order: it is sung from some frames before its beginning on, and its last samples are faded over into those that came before
+ * the first. */
+typedef struct {
+    int64_t at, n; /* the next sample, from below 0 on; samples of the loop */
+    float before[FADE];
+    take_samples *take;
+    void *context;
+} seam;
+
+static void pass_around(void *context, const float *samples, int64_t count) {
+    seam *s = context;
+    float *kept = NEW_ARRAY(float, count + 1);
+    int64_t passed = 0;
+    for (int64_t i = 0; i < count; i++, s->at++) {
+        if (s->at >= -FADE && s->at < 0) s->before[s->at + FADE] = samples[i];
+        if (s->at < 0 || s->at >= s->n) continue;
+        const int64_t in = s->at - (s->n - FADE);
+        const double part = in < 0 ? 0 : ((double) in + 0.5) / FADE;
+        kept[passed++] = in < 0 ? samples[i] : (float) (sqrt(1 - part) * samples[i] + sqrt(part) * s->before[in]);
+    }
+    if (passed) s->take(s->context, kept, passed);
+}
+
+static void sing_around(const asked_for *a, const mel_patches *p, const tensor *x, int64_t samples, uint64_t seed,
+                        take_samples *take, void *context) {
+    enum { LEAD = 32, BLOCK = 256 }; /* frames sung before the beginning, at once */
+    seam s = {.at = -(int64_t) LEAD * HOP, .n = samples, .take = take, .context = context};
+    vocoder_stream *stream = vocoder_stream_of(a->vocoder, seed, pass_around, &s);
+    const int64_t end = (samples + HOP - 1) / HOP;
+    for (int64_t f = -LEAD; f < end; f += BLOCK) {
+        scope_begin();
+        const int64_t n = end - f < BLOCK ? end - f : BLOCK;
+        vocoder_stream_push(stream, f32(wind_on(p, x, (double) samples / HOP, f, n)), n);
+        scope_end();
+    }
+    vocoder_stream_finish(stream);
+}
+
+/* Of a state that is there already. */
+static void decode_pieces(const model *m, const void *asked, const tensor *x, int64_t samples, uint64_t seed, bool loop,
+                          take_samples *take, void *context) {
+    const int64_t C = x->shape[2];
+    scope_begin();
+    if (loop && samples > 2 * FADE) {
+        sing_around(asked, mel_dit_patches(m->network), x, samples, seed, take, context);
+    } else if (loop) {
+        take(context, decode(m, asked, x, samples, seed, true)->samples, samples);
+    } else {
+        void *v = voice_begin(m, asked, samples, seed, take, context);
+        for (int64_t i = 0; i < x->shape[1]; i += LONGEST) {
+            scope_begin();
+            const int64_t n = x->shape[1] - i < LONGEST ? x->shape[1] - i : LONGEST;
+            voice_put(v, tensor_wrap(F32, SHAPE(1, n, C), f32(x) + i * C));
+            scope_end();
+        }
+        voice_end(v);
+    }
+    scope_end();
+}
+
 static const struct latent_row LATENT = {.window = LONGEST,
                                          .overlap = OVERLAP,
                                          .steps = 12,
@@ -220,6 +291,8 @@ static const struct latent_row LATENT = {.window = LONGEST,
                                          .denoise = denoise,
                                          .encode = encode,
                                          .decode = decode,
+                                         .decode_pieces = decode_pieces,
+                                         .loops_in_pieces = true,
                                          .voice_begin = voice_begin,
                                          .voice_put = voice_put,
                                          .voice_end = voice_end,

@@ -26,21 +26,51 @@ static tensor *normal_of(const model *m, const tensor *mel, int64_t frames) {
     return mel_normalise(mel_dit_patches(m->network), x);
 }
 
-/* Mono at the model's rate, all channels mixed, with silence for the end of the last window. */
-static tensor *features_of(const model *m, const audio *sound) {
-    mel_front f = front_of(m);
+/* At the model's rate, all channels mixed. */
+static const audio *mono_of(const model *m, const audio *sound) {
     const audio *mono = sound->channels > 1 ? audio_mix_down(sound) : sound;
-    if (mono->rate != m->rate) mono = audio_resample(mono, m->rate);
-    int64_t n = (mono->frames + HOP - 1) / HOP * HOP + 2 * HOP;
-    float *samples = NEW_ARRAY(float, n);
-    memcpy(samples, mono->samples, (size_t) mono->frames * sizeof(float));
-    return mel_compute(&f, samples, n);
+    return mono->rate != m->rate ? audio_resample(mono, m->rate) : mono;
 }
 
+/* Frames first .. last - 1, as far as the sound goes with silence for the end of the last window: what lies around them is seen. */
+static tensor *features_between(const model *m, const audio *mono, int64_t first, int64_t last) {
+    enum { AROUND = 4 /* frames, more than a window reaches */ };
+    const mel_front f = front_of(m);
+    const int64_t frames = (mono->frames + HOP - 1) / HOP + 2, end = last < frames ? last : frames,
+                  from = first > AROUND ? first - AROUND : 0, to = end + AROUND < frames ? end + AROUND : frames,
+                  M = f.bands;
+    if (end <= first) return tensor_new(F32, SHAPE(0, M));
+    scope_begin();
+    float *samples = NEW_ARRAY(float, (to - from) * HOP);
+    const int64_t there = mono->frames - from * HOP, n = there < (to - from) * HOP ? there : (to - from) * HOP;
+    if (n > 0) memcpy(samples, mono->samples + from * HOP, (size_t) n * sizeof(float));
+    const tensor *mel = mel_compute(&f, samples, (to - from) * HOP);
+    tensor *part = tensor_new(F32, SHAPE(end - first, M));
+    memcpy(f32(part), f32(mel) + (first - from) * M, tensor_bytes(part));
+    return scope_end_keep(part);
+}
+
+static tensor *features_of(const model *m, const audio *sound) {
+    return features_between(m, mono_of(m, sound), 0, INT64_MAX / 2);
+}
+
+/* In blocks, so that a long sound takes no more than its patches. */
 tensor *mel_dit_clean(const model *m, const audio *sound, int64_t positions) {
     const mel_patches *p = mel_dit_patches(m->network);
+    const int64_t C = mel_dit_sizes(m->network)->components;
+    tensor *clean = tensor_new(F32, SHAPE(1, positions, C));
     scope_begin();
-    return scope_end_keep(mel_to_patches(p, normal_of(m, features_of(m, sound), positions * p->frames)));
+    const audio *mono = mono_of(m, sound);
+    for (int64_t i = 0; i < positions; i += LONGEST) {
+        scope_begin();
+        const int64_t n = positions - i < LONGEST ? positions - i : LONGEST;
+        const tensor *mel = features_between(m, mono, i * p->frames, (i + n) * p->frames);
+        memcpy(f32(clean) + i * C, f32(mel_to_patches(p, normal_of(m, mel, n * p->frames))),
+               (size_t) (n * C) * sizeof(float));
+        scope_end();
+    }
+    scope_end();
+    return clean;
 }
 
 /* A Gaussian over patches and groups of bands. */

@@ -359,10 +359,10 @@ static void pass_on(void *context, int64_t first, const tensor *samples) {
     p->take(p->context, f32(samples), samples->shape[1]);
 }
 
-static void decode_pieces(const model *m, const void *asked, const tensor *x, int64_t samples, take_samples *take,
-                          void *context) {
+static void decode_pieces(const model *m, const void *asked, const tensor *x, int64_t samples, uint64_t seed, bool loop,
+                          take_samples *take, void *context) {
     const stable_audio *net = m->network;
-    (void) asked;
+    (void) asked, (void) seed, (void) loop;
     passing p = {take, context};
     const tensor *z = net->latent_scale == 1 ? x : scale(x, (float) net->latent_scale, F32);
     oobleck_decode_tiles(net->autoencoder, z, samples, pass_on, &p);
