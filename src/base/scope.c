@@ -22,6 +22,7 @@ enum {
     CHUNK_FIRST = 1 << 12, /* a scope's first chunk; each next one is twice as large */
     CHUNK_LAST = 1 << 16,
     HUGE_PAGE = 1 << 21,
+    MAPPED = 1 << 18, /* a block of so many bytes is a mapping: freed, it goes back whatever lies behind it */
     CLASSES = 4 * 48
 };
 
@@ -151,6 +152,10 @@ static block *system_map(size_t size) {
 static block *system_take(size_t size) {
 #ifndef HISS_SANITIZE
     if (size >= HUGE_PAGE) return system_map(size);
+    if (size >= MAPPED) {
+        void *start = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        return start == MAP_FAILED ? NULL : start;
+    }
 #endif
     void *p;
     return posix_memalign(&p, ALIGN, size) ? NULL : p;
@@ -161,6 +166,10 @@ static void system_give(block *b) {
     if (b->taken >= HUGE_PAGE) {
         const span s = span_of(b->taken);
         munmap((uint8_t *) (b + 1) - s.page, s.whole);
+        return;
+    }
+    if (b->taken >= MAPPED) {
+        munmap(b, b->taken);
         return;
     }
 #endif
@@ -183,13 +192,9 @@ static block *pool_find(size_t *taken) {
     (void) taken;
     return NULL;
 #else
-    /* Of a large block's class or the next two: pages that are there are better than new ones. */
-    const int first = size_class(taken), last = *taken >= HUGE_PAGE ? first + 2 : first;
-    int class = first;
-    while (class <= last && class < CLASSES && pool.free[class].next == &pool.free[class]) class ++;
-    if (class > last || class >= CLASSES) return NULL;
-    block *b = (block *) pool.free[class].prev; /* the last one freed: the warmest */
-    *taken = b->taken;
+    ring *list = &pool.free[size_class(taken)];
+    if (list->next == list) return NULL;
+    block *b = (block *) list->prev; /* the last one freed: the warmest */
     ring_remove(&b->link);
     ring_remove(&b->age);
     pool.cached -= b->taken;

@@ -333,70 +333,74 @@ void oobleck_draw(const oobleck *net, const tensor *encoded, const float *noise,
 
 /* --- forward --- */
 
-static tensor *activate(activation a, const tensor *x) {
-    return a.alpha ? snake(x, a.alpha, a.beta, operands()) : elu(x, operands());
+/* What is not rounded to bf16, because what follows magnifies its error (measured with the published sizes): the layers next to sound
+ * and latents, everything that changes the rate, and the units of the encoder's first stages. */
+enum { EXACT = 1, ENCODER_EXACT_STAGES = 2 };
+
+static tensor *activate(activation a, const tensor *x, bool exact) {
+    const dtype type = exact ? F32 : operands();
+    return a.alpha ? snake(x, a.alpha, a.beta, type) : elu(x, type);
 }
 
 static const tensor *weight_of(const layer *l) { return l->gain ? weight_norm(l->weight, l->gain) : l->weight; }
 
-static tensor *convolve(const layer *l, const tensor *x, int dilation) {
-    return conv1d_same(x, weight_of(l), l->bias, dilation, F32);
+static tensor *convolve(const layer *l, const tensor *x, int dilation, bool exact) {
+    const tensor *w = weight_of(l);
+    const int pad = (int) (w->shape[2] / 2) * dilation;
+    const conv1d_options o = {.dilation = dilation, .pad_left = pad, .pad_right = pad, .out = F32, .exact = exact};
+    return conv1d(x, w, l->bias, o);
 }
 
-/* Sound and latents are not rounded to bf16: all that follows grows from them, and the first layers are small. */
-static tensor *convolve_exactly(const layer *l, const tensor *x) {
-    return conv1d(x, weight_of(l), l->bias,
-                  (conv1d_options){.pad_left = WIDE / 2, .pad_right = WIDE / 2, .out = F32, .exact = true});
-}
-
-static tensor *unit_forward(const unit *u, const tensor *x, int dilation) {
+static tensor *unit_forward(const unit *u, const tensor *x, int dilation, bool exact) {
     scope_begin();
-    tensor *h = convolve(&u->wide, activate(u->before_wide, x), dilation);
-    h = convolve(&u->narrow, activate(u->before_narrow, h), 1);
+    tensor *h = convolve(&u->wide, activate(u->before_wide, x, exact), dilation, exact);
+    h = convolve(&u->narrow, activate(u->before_narrow, h, exact), 1, exact);
     return scope_end_keep(add(x, h, F32));
 }
 
 /* May take the memory of x, which must be of this scope. */
 static tensor *units_forward(const stage *s, tensor *x) {
     for (int i = 0; i < UNITS; i++) {
-        tensor *next = unit_forward(&s->units[i], x, DILATIONS[i]);
+        tensor *next = unit_forward(&s->units[i], x, DILATIONS[i], false);
         tensor_release(x);
         x = next;
     }
     return x;
 }
 
-tensor *oobleck_encode_first(const oobleck *net, const tensor *x) { return convolve_exactly(&net->encoder.first, x); }
+tensor *oobleck_encode_first(const oobleck *net, const tensor *x) { return convolve(&net->encoder.first, x, 1, EXACT); }
 
 tensor *oobleck_encode_stage(const oobleck *net, int index, const tensor *x) {
     const stage *s = &net->encoder.stages[index];
     const conv1d_options o = {
-        .stride = s->stride, .pad_left = pad_of(s->stride), .pad_right = pad_of(s->stride), .out = F32};
+        .stride = s->stride, .pad_left = pad_of(s->stride), .pad_right = pad_of(s->stride), .out = F32, .exact = EXACT};
+    const bool exact = index < ENCODER_EXACT_STAGES;
     scope_begin();
-    tensor *h = unit_forward(&s->units[0], x, DILATIONS[0]);
-    for (int i = 1; i < UNITS; i++) h = unit_forward(&s->units[i], h, DILATIONS[i]);
-    return scope_end_keep(conv1d(activate(s->before, h), weight_of(&s->resample), s->resample.bias, o));
+    tensor *h = unit_forward(&s->units[0], x, DILATIONS[0], exact);
+    for (int i = 1; i < UNITS; i++) h = unit_forward(&s->units[i], h, DILATIONS[i], exact);
+    return scope_end_keep(conv1d(activate(s->before, h, EXACT), weight_of(&s->resample), s->resample.bias, o));
 }
 
 tensor *oobleck_encode_last(const oobleck *net, const tensor *x) {
     scope_begin();
-    return scope_end_keep(convolve(&net->encoder.last, activate(net->encoder.before_last, x), 1));
+    return scope_end_keep(convolve(&net->encoder.last, activate(net->encoder.before_last, x, false), 1, false));
 }
 
-tensor *oobleck_decode_first(const oobleck *net, const tensor *z) { return convolve_exactly(&net->decoder.first, z); }
+tensor *oobleck_decode_first(const oobleck *net, const tensor *z) { return convolve(&net->decoder.first, z, 1, EXACT); }
 
 tensor *oobleck_decode_stage(const oobleck *net, int index, const tensor *x) {
     const stage *s = &net->decoder.stages[index];
-    const transposed_options o = {.stride = s->stride, .width = 2 * s->stride, .pad = pad_of(s->stride), .out = F32};
+    const transposed_options o = {
+        .stride = s->stride, .width = 2 * s->stride, .pad = pad_of(s->stride), .out = F32, .exact = EXACT};
     scope_begin();
     const tensor *dense = s->dense ? s->dense : transposed_kernel(weight_of(&s->resample), s->stride);
     const tensor *bias = s->repeated ? s->repeated : transposed_bias(s->resample.bias, s->stride);
-    return scope_end_keep(units_forward(s, transposed_conv1d(activate(s->before, x), dense, bias, o)));
+    return scope_end_keep(units_forward(s, transposed_conv1d(activate(s->before, x, EXACT), dense, bias, o)));
 }
 
 tensor *oobleck_decode_last(const oobleck *net, const tensor *x) {
     scope_begin();
-    tensor *y = convolve(&net->decoder.last, activate(net->decoder.before_last, x), 1);
+    tensor *y = convolve(&net->decoder.last, activate(net->decoder.before_last, x, false), 1, false);
     return scope_end_keep(net->sizes.tanh_end ? tanh_of(y, F32) : y);
 }
 

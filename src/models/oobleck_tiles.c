@@ -6,10 +6,10 @@
 #include "models/oobleck.h"
 #include "tensor/ops.h"
 
-/* Pieces of the stage next to the latents and of all others of the encoder, in frames. */
-enum { SLOW_PIECE = 128, FAST_PIECE = 16 };
+/* Pieces of the stage next to the latents, and of all others of the encoder and at most of the decoder, in frames. */
+enum { SLOW_PIECE = 128, FAST_PIECE = 16, FAST_PIECE_MOST = 32 };
 /* Numbers that a stage of the decoder gives for a piece: few enough for the caches, many enough for the rows around it to be few. */
-enum { PIECE_VALUES = 1 << 20 };
+enum { PIECE_VALUES = 1 << 19 };
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -56,7 +56,7 @@ static int64_t piece_of(const decoding *d, int stage) {
     const int64_t width = h->channels * (level > 0 ? h->widths[level - 1] : 1),
                   after = stage < h->stages ? stage + 1 : stage,
                   latents = PIECE_VALUES / width * d->rates[after] / d->rates[0];
-    return least(most(latents, 1), SLOW_PIECE) * d->rates[0];
+    return least(most(latents, 1), stage ? FAST_PIECE_MOST : SLOW_PIECE) * d->rates[0];
 }
 
 /* Samples lo .. hi from rows x of what stage `stage` takes, its first row number `at`. */

@@ -183,7 +183,10 @@ static const tensor *read_plain(void *context) {
 
 static const tensor *read_normed(void *context) {
     const stored_values *v = context;
-    return unite(tensor_to_f32(store_read(v->from, v->gain)), tensor_to_f32(store_read(v->from, v->name)));
+    const tensor *stored = store_read(v->from, v->name);
+    tensor *direction = tensor_to_f32(stored);
+    if (stored->view) file_unneeded(stored->data, tensor_bytes(stored));
+    return unite(tensor_to_f32(store_read(v->from, v->gain)), direction);
 }
 
 static void drop_pages(void *context) {

@@ -49,11 +49,17 @@ typedef struct {
 
 static const tensor *make_transposed(void *context) {
     const turning *t = context;
-    const tensor *w = param_values(t->w->param);
-    return transposed_kernel(w->type == F32 ? w : tensor_to_f32(w), t->stride);
+    tensor *w = (tensor *) param_values(t->w->param);
+    if (w->type != F32) w = tensor_to_f32(w);
+    tensor *turned = transposed_kernel(w, t->stride);
+    if (!w->param) tensor_release(w);
+    return turned;
 }
 
-static void drop_turned(void *context) { param_packed(((const turning *) context)->w->param); }
+static void drop_turned(void *context) {
+    const param *p = ((const turning *) context)->w->param;
+    if (p->source && p->source->drop) p->source->drop(p->source->context);
+}
 
 const tensor *keep_transposed(const tensor *w, int stride) {
     turning *t = NEW(turning);

@@ -150,6 +150,7 @@ tensor *transposed_bias(const tensor *b, int stride);
 typedef struct {
     int stride, width, pad; /* width: K */
     dtype out;
+    bool exact; /* as conv1d's */
 } transposed_options;
 tensor *transposed_conv1d(const tensor *x, const tensor *kernel, const tensor *bias, transposed_options options);
 /* gain v / |v|, the length over all dimensions but the first; gain as many as those. */

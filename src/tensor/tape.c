@@ -208,11 +208,13 @@ static void *made(const param *p) { return __atomic_load_n(&p->value->data, __AT
 
 const tensor *param_values(const param *p) { return made(p) ? p->value : p->source->read(p->source->context); }
 
-void param_packed(const param *p) {
-    enum { LARGE = 1 << 25 };
+void param_packed(const param *p, const tensor *values) {
+    enum { LARGE = 1 << 23 };
     if (made(p)) return;
+    const bool copied = !values->view;
+    tensor_release((tensor *) values);
     if (p->source->drop) p->source->drop(p->source->context);
-    if (tensor_bytes(p->value) >= LARGE) memory_trim(); /* what it took to make it */
+    if (copied && tensor_bytes(p->value) >= LARGE) memory_trim(); /* hardly anything else is as large */
 }
 
 static void make_values(param *p) {

@@ -47,8 +47,8 @@ int64_t params_elements(const params *p);
 void params_zero_grad(params *p);
 /* The values as they are at hand, F32 or another float type, to read: for what makes a packed copy of them. */
 const tensor *param_values(const param *p);
-/* After that: memory that only served to read them may go. */
-void param_packed(const param *p);
+/* After that, with what it gave: memory that only served to read them may go. */
+void param_packed(const param *p, const tensor *values);
 /* Opens a scope in which this thread alone allocates in the parameter's home, which is current until the other call. */
 scope *param_home_enter(const param *p);
 void param_home_leave(scope *before);

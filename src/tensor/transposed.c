@@ -61,7 +61,7 @@ tensor *transposed_bias(const tensor *b, int stride) {
 tensor *transposed_conv1d(const tensor *x, const tensor *kernel, const tensor *bias, transposed_options o) {
     const int64_t B = x->shape[0], T = x->shape[1], C = kernel->shape[0] / o.stride;
     const int rest = (int) kernel->shape[2] - 1;
-    const conv1d_options dense = {.pad_left = rest, .pad_right = rest, .out = o.out};
+    const conv1d_options dense = {.pad_left = rest, .pad_right = rest, .out = o.out, .exact = o.exact};
     tensor *y = conv1d(x, kernel, bias, dense); /* [B, T + rest, stride C] */
     y = reshape(y, SHAPE(B, (T + rest) * o.stride, C));
     return slice_time(y, o.pad, (T - 1) * o.stride - 2 * o.pad + o.width);

@@ -205,7 +205,7 @@ static uint64_t fingerprint_of(const params *p) {
         const tensor *t = param_values(p->items[i]);
         const uint16_t *bits = t->data;
         for (size_t k = 0, n = tensor_bytes(t) / sizeof *bits; k < n; k++) h = (h ^ bits[k]) * 0x100000001B3u;
-        param_packed(p->items[i]);
+        param_packed(p->items[i], t);
         scope_end();
     }
     return h;

@@ -284,11 +284,11 @@ typedef layout plain_layout(const void *problem, dnnl_data_type_t type);
 /* From the type that the values have at hand, which oneDNN need not know. */
 static void reorder_values(const tensor *w, plain_layout *plain, const void *problem, layout to, void *target) {
     scope_begin();
-    const tensor *v = w->param ? param_values(w->param) : w;
-    if (v->type != F32 && v->type != BF16) v = tensor_to_f32(v);
+    const tensor *at_hand = w->param ? param_values(w->param) : w,
+                 *v = at_hand->type == F32 || at_hand->type == BF16 ? at_hand : tensor_to_f32(at_hand);
     reorder(plain(problem, type_of(v->type)), v->data, to, target);
+    if (w->param) param_packed(w->param, at_hand);
     scope_end();
-    if (w->param) param_packed(w->param);
 }
 
 /* w in the layout `wanted`; kept with its parameter. */

@@ -126,8 +126,8 @@ static void fill_from(float *to, const tensor *w, int64_t out_c, int64_t in_c, i
     scope_begin();
     const tensor *v = w->param ? param_values(w->param) : w;
     fill(to, v->type == F32 || v->type == BF16 ? v : tensor_to_f32(v), out_c, in_c, K, key);
+    if (w->param) param_packed(w->param, v);
     scope_end();
-    if (w->param) param_packed(w->param);
 }
 
 const float *panels_of(const tensor *w, int64_t out_c, int64_t in_c, int kernel, panels_key key) {
