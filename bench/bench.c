@@ -82,7 +82,7 @@ static void print_row(const char *work, timing t, double gflop) {
     dtype type = operands();
     double seconds = t.median, rate = gflop / seconds,
            peak = settings.peak[1] > settings.peak[0] ? settings.peak[1] : settings.peak[0];
-    const char *precision = type == BF16 ? "bf16" : "f32";
+    const char *precision = coarse_products() ? "int8" : type == BF16 ? "bf16" : "f32";
     if (settings.json)
         printf(
             "{\"work\": \"%s\", \"precision\": \"%s\", \"threads\": %d, \"seconds\": %.6g, \"best_seconds\": %.6g, "
@@ -197,7 +197,7 @@ static const struct {
 enum { WORKLOADS = sizeof workloads / sizeof *workloads };
 
 static int usage(FILE *to, int code) {
-    fputs("usage: hiss_bench [WORKLOAD...] [--precision auto|f32|bf16] [--threads N] [--repeat N] [--json]\n"
+    fputs("usage: hiss_bench [WORKLOAD...] [--precision auto|f32|bf16|int8] [--threads N] [--repeat N] [--json]\n"
           "                  [--processor-time]\n\n"
           "Prints for each work: seconds (median of the repeats), GFLOP, GFLOP/s, share of the best matrix peak "
           "measured in\n"
@@ -217,8 +217,9 @@ static int find_workload(const char *name) {
 }
 
 static bool set_precision(const char *name) {
-    static const char *const names[] = {[PRECISION_AUTO] = "auto", [PRECISION_F32] = "f32", [PRECISION_BF16] = "bf16"};
-    for (int i = 0; i < 3; i++)
+    static const char *const names[] = {
+        [PRECISION_AUTO] = "auto", [PRECISION_F32] = "f32", [PRECISION_BF16] = "bf16", [PRECISION_INT8] = "int8"};
+    for (int i = 0; i < 4; i++)
         if (!strcmp(name, names[i])) return precision_set((precision) i), true;
     return false;
 }

@@ -105,6 +105,37 @@ static void test_changes(void **state) {
     scope_end();
 }
 
+/* Coarse products in int8: near the others, not while training, and following changes. */
+static void test_int8(void **state) {
+    (void) state;
+    scope_begin();
+    const net n = load(write_file(BF16, "int8.safetensors"));
+    const tensor *x = drawn(SHAPE(2, ROWS, N), 8), *b = drawn(SHAPE(M), 9);
+    const conv1d_options o = {.out = F32, .coarse = true};
+    precision_set(PRECISION_F32);
+    const tensor *exact = conv1d(x, n.matrix, b, o);
+    precision_set(PRECISION_INT8);
+    const tensor *coarse = conv1d(x, n.matrix, b, o);
+    double error = 0, size = 0;
+    for (int64_t i = 0; i < count(exact); i++) {
+        error += pow((double) f32(coarse)[i] - f32(exact)[i], 2);
+        size += pow((double) f32(exact)[i], 2);
+    }
+    assert_true(error > 1e-6 * size && error < 2.25e-4 * size); /* 1.5 % */
+    assert_null(n.matrix->data);
+    for (int64_t i = 0; i < count(n.matrix); i++) f32(n.matrix)[i] *= 2;
+    param_changed(n.matrix->param);
+    const tensor *twice = conv1d(x, n.matrix, NULL, o), *once = coarse;
+    for (int64_t i = 0; i < count(exact); i++)
+        assert_true(fabsf(f32(twice)[i] - 2 * (f32(once)[i] - f32(b)[i % M])) < 1e-4f);
+    tape_begin();
+    const tensor *trained = conv1d(x, n.matrix, NULL, o);
+    precision_set(PRECISION_AUTO);
+    const tensor *as_auto = conv1d(x, n.matrix, NULL, o);
+    assert_memory_equal(trained->data, as_auto->data, tensor_bytes(trained));
+    scope_end();
+}
+
 /* A file of 8 MiB: opened, it takes next to nothing; used in bf16, what its packed copy takes and some rows. */
 static void test_memory(void **state) {
     (void) state;
@@ -172,8 +203,8 @@ static int remove_root(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_products), cmocka_unit_test(test_changes),  cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_halves),   cmocka_unit_test(test_unneeded),
+        cmocka_unit_test(test_products), cmocka_unit_test(test_int8),   cmocka_unit_test(test_changes),
+        cmocka_unit_test(test_memory),   cmocka_unit_test(test_halves), cmocka_unit_test(test_unneeded),
     };
     return cmocka_run_group_tests(tests, make_root, remove_root);
 }

@@ -10,7 +10,7 @@
         return names;                                                                                                  \
     }
 
-CHOICES(choices_precision, "auto", "f32", "bf16")
+CHOICES(choices_precision, "auto", "f32", "bf16", "int8")
 CHOICES(choices_type, "f32", "bf16", "f16", "int8", "int6", "int5", "int4")
 CHOICES(choices_bits, "16", "24", "float")
 CHOICES(choices_quality, "usual", "fast", "best")

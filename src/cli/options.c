@@ -160,7 +160,8 @@ const option OPTION_TABLE[OPTS] = {
     [OPT_STEADY] = {"steady", 0, KIND_FLAG, NULL, NULL, 0, 0, NULL,
                     "measure whether level and spectrum of a long sound drift, and whether it repeats itself", NULL},
     [OPT_PRECISION] = {"precision", 0, KIND_CHOICE, "NAME", NULL, 0, 0, "auto",
-                       "of matrix operands; auto: bf16 where it is multiplied faster than f32, else f32",
+                       "of matrix operands; auto: bf16 where it is multiplied faster than f32, else f32; int8: Stable "
+                       "Audio's transformer",
                        choices_precision},
     [OPT_DEVICE] = {"device", 0, KIND_TEXT, "NAME", NULL, 0, 0, "auto",
                     "where networks run: cpu, cuda, cuda:N (hiss devices lists them); auto: a GPU if there is one",

@@ -80,9 +80,10 @@ void prepare(const arguments *a) {
     static const struct {
         const char *name;
         precision value;
-    } PRECISIONS[] = {{"auto", PRECISION_AUTO}, {"f32", PRECISION_F32}, {"bf16", PRECISION_BF16}};
+    } PRECISIONS[] = {
+        {"auto", PRECISION_AUTO}, {"f32", PRECISION_F32}, {"bf16", PRECISION_BF16}, {"int8", PRECISION_INT8}};
     threads_set((int) integer(a, OPT_THREADS, 0));
-    for (size_t i = 0; text(a, OPT_PRECISION) && i < 3; i++)
+    for (size_t i = 0; text(a, OPT_PRECISION) && i < sizeof PRECISIONS / sizeof *PRECISIONS; i++)
         if (!strcmp(text(a, OPT_PRECISION), PRECISIONS[i].name)) precision_set(PRECISIONS[i].value);
     if (text(a, OPT_DEVICE)) {
         device_open(text(a, OPT_DEVICE));

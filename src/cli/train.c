@@ -29,6 +29,8 @@ static void watch(const train_report *report, void *context) {
 }
 
 static precision precision_of(const char *name) {
+    if (!strcmp(name, "int8"))
+        fail(HISS_ERROR_ARGUMENT, "--precision int8 is for running models: train in auto, f32 or bf16");
     return !strcmp(name, "f32") ? PRECISION_F32 : !strcmp(name, "bf16") ? PRECISION_BF16 : PRECISION_AUTO;
 }
 

@@ -213,7 +213,12 @@ const stable_dit_config *stable_dit_sizes(const stable_dit *net) { return &net->
 
 /* x [B, T, N], w [M, N] -> [B, T, M], in the precision of matrix operands. */
 static tensor *product(const tensor *x, const tensor *w, const tensor *bias) {
-    return conv1d(x, w, bias, (conv1d_options){.out = F32});
+    return conv1d(x, w, bias, (conv1d_options){.out = F32, .coarse = true});
+}
+
+/* Between latents and transformer, where little is multiplied: never in int8. */
+static tensor *fine_product(const tensor *x, const tensor *w) {
+    return conv1d(x, w, NULL, (conv1d_options){.out = F32});
 }
 
 /* x [B, n] or [B, S, n]: few rows. */
@@ -362,7 +367,7 @@ static tensor *tokens_in_front(const stable_dit *net, const stable_dit_condition
 }
 
 /* x + convolution of x: [B, N, C]. */
-static tensor *residual(const tensor *w, const tensor *x) { return add(x, product(x, w, NULL), F32); }
+static tensor *residual(const tensor *w, const tensor *x) { return add(x, fine_product(x, w), F32); }
 
 tensor *stable_dit_forward(const stable_dit *net, const tensor *x, const float *t, const stable_dit_condition *c) {
     const stable_dit_config *s = &net->sizes;
@@ -377,13 +382,13 @@ tensor *stable_dit_forward(const stable_dit *net, const tensor *x, const float *
     const tensor *front = tokens_in_front(net, c, vector);
     const int64_t before = front ? front->shape[1] : 0;
     tensor *h = residual(net->before, c->concat ? concat_channels(x, c->concat) : x);
-    h = product(reshape(h, SHAPE(B, P, s->patch * h->shape[2])), net->patch_in, NULL);
+    h = fine_product(reshape(h, SHAPE(B, P, s->patch * h->shape[2])), net->patch_in);
     if (front) h = concat_time(front, h);
     for (int64_t i = 0; i < s->depth; i++) {
         tensor *next = block_forward(net, i, h, shared, c->context);
         tensor_release(h);
         h = next;
     }
-    h = product(slice_time(h, before, P), net->patch_out, NULL);
+    h = fine_product(slice_time(h, before, P), net->patch_out);
     return scope_end_keep(residual(net->after, reshape(h, SHAPE(B, N, s->channels))));
 }

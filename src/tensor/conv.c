@@ -1,5 +1,6 @@
 /* 1-D convolution and linear layers: matrix operands in operands(), sums in F32. */
 #include "tensor/cpu/conv1d.h"
+#include "tensor/cpu/int8.h"
 #include "tensor/node.h"
 #include "tensor/ops.h"
 #include "tensor/reduce.h"
@@ -33,6 +34,10 @@ static void backward_of(const conv1d_problem *c, const node *n) {
 
 static void conv1d_backward_node(node *n) { backward_of(n->options, n); }
 
+static bool is_rows(const conv1d_problem *c) {
+    return c->kernel == 1 && c->stride == 1 && !c->pad_left && c->in_time == c->out_time;
+}
+
 tensor *conv1d(const tensor *x, const tensor *w, const tensor *b, conv1d_options o) {
     require(x->rank == 3 && w->rank >= 2 && x->shape[2] == w->shape[1]);
     conv1d_problem c = {.batch = x->shape[0], .in_time = x->shape[1], .in_c = x->shape[2], .out_c = w->shape[0]};
@@ -48,6 +53,8 @@ tensor *conv1d(const tensor *x, const tensor *w, const tensor *b, conv1d_options
     w = placed_matrix(w);
     PLACE(b);
     tensor *y = tensor_result(o.out, SHAPE(c.batch, c.out_time, c.out_c));
+    const bool narrow = o.coarse && coarse_products() && !recording() && !device_current() && w->param;
+    if (narrow && o.out == F32 && is_rows(&c) && int8_product(x, w, values(b), y->data)) return y;
     if (!recording()) scope_begin();
     forward(&c, as_operand(x, c.in), w, b, y->data);
     if (!recording()) scope_end();

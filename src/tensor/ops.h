@@ -14,7 +14,8 @@ typedef struct {
     int stride, dilation; /* 0 counts as 1 */
     int pad_left, pad_right;
     dtype out;
-    bool exact; /* F32 operands whatever the precision: of small layers that much follows from */
+    bool exact;  /* F32 operands whatever the precision: of small layers that much follows from */
+    bool coarse; /* int8 where that is asked for: a kernel of 1 with a parameter, on the host */
 } conv1d_options;
 tensor *conv1d(const tensor *x, const tensor *w, const tensor *b, conv1d_options options);
 /* The padding that keeps the length (odd K, stride 1). */

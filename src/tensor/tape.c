@@ -214,7 +214,7 @@ void param_packed(const param *p, const tensor *values) {
     const bool copied = !values->view;
     tensor_release((tensor *) values);
     if (p->source->drop) p->source->drop(p->source->context);
-    if (copied && tensor_bytes(p->value) >= LARGE) memory_trim(); /* hardly anything else is as large */
+    if (copied && tensor_bytes(values) > LARGE) memory_trim(); /* hardly anything else is as large */
 }
 
 static void make_values(param *p) {
@@ -249,8 +249,10 @@ static precision policy = PRECISION_AUTO;
 
 void precision_set(precision p) { policy = p; }
 
+bool coarse_products(void) { return policy == PRECISION_INT8; }
+
 dtype operands(void) {
-    if (policy != PRECISION_AUTO) return policy == PRECISION_BF16 ? BF16 : F32;
+    if (policy == PRECISION_F32 || policy == PRECISION_BF16) return policy == PRECISION_BF16 ? BF16 : F32;
     if (device_current()) return device_current()->bf16 ? BF16 : F32;
     return cpu()->fast_bf16 ? BF16 : F32;
 }

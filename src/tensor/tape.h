@@ -32,6 +32,7 @@ typedef struct param {
     uint64_t version;      /* raised whenever value changes: packed copies of other versions are stale */
     struct packed *packed; /* what oneDNN's kernels keep of it (cpu/dnn.c) */
     struct panels *panels; /* and what hiss's own do (cpu/panels.c) */
+    struct coarse *coarse; /* its int8 form (cpu/int8.c) */
     struct device_param *on_device; /* its copies there (device.c) */
     scope *home;                    /* where it and its packed copies live */
 } param;
@@ -84,9 +85,11 @@ const float *tape_gradient(const tensor *x);
 
 /* The type of matrix operands: BF16 or F32. */
 dtype operands(void);
-typedef enum { PRECISION_AUTO, PRECISION_F32, PRECISION_BF16 } precision;
+typedef enum { PRECISION_AUTO, PRECISION_F32, PRECISION_BF16, PRECISION_INT8 } precision;
 /* AUTO is bf16 on a device that is faster with it and on a processor that is (cpu()->fast_bf16), else f32. Asking for bf16 elsewhere
  * works, slowly. */
 void precision_set(precision p);
+/* INT8: products that may be coarse are, outside training; all else is as with AUTO. */
+bool coarse_products(void);
 
 #endif

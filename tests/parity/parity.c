@@ -1,4 +1,4 @@
-/* parity [--precision f32|bf16] [--device NAME] [--only SYSTEM] CASE_DIR...: runs parity cases. A folder without a case.json is searched for
+/* parity [--precision f32|bf16|int8] [--device NAME] [--only SYSTEM] CASE_DIR...: runs parity cases. A folder without a case.json is searched for
  * them. Prints a line an output and one a case, closes with "N passed, N failed"; exit status 1 if a case failed. */
 #include "parity.h"
 
@@ -211,7 +211,8 @@ static void walk(const char *folder) {
 static void set_precision(const char *name) {
     if (!strcmp(name, "f32")) precision_set(PRECISION_F32);
     else if (!strcmp(name, "bf16")) precision_set(PRECISION_BF16);
-    else fail(HISS_ERROR_ARGUMENT, "--precision %s: f32 or bf16", name);
+    else if (!strcmp(name, "int8")) precision_set(PRECISION_INT8);
+    else fail(HISS_ERROR_ARGUMENT, "--precision %s: f32, bf16 or int8", name);
 }
 
 typedef struct {

@@ -46,8 +46,8 @@ static void start(void) {
 }
 
 static dnnl_data_type_t type_of(dtype t) {
-    require(t == F32 || t == BF16);
-    return t == BF16 ? dnnl_bf16 : dnnl_f32;
+    require(t == F32 || t == BF16 || t == I8 || t == I32);
+    return t == BF16 ? dnnl_bf16 : t == F32 ? dnnl_f32 : t == I8 ? dnnl_s8 : dnnl_s32;
 }
 
 /* --- making primitives --- */
@@ -285,7 +285,8 @@ typedef layout plain_layout(const void *problem, dnnl_data_type_t type);
 static void reorder_values(const tensor *w, plain_layout *plain, const void *problem, layout to, void *target) {
     scope_begin();
     const tensor *at_hand = w->param ? param_values(w->param) : w,
-                 *v = at_hand->type == F32 || at_hand->type == BF16 ? at_hand : tensor_to_f32(at_hand);
+                 *v = at_hand->type == F32 || at_hand->type == BF16 || at_hand->type == I8 ? at_hand
+                                                                                           : tensor_to_f32(at_hand);
     reorder(plain(problem, type_of(v->type)), v->data, to, target);
     if (w->param) param_packed(w->param, at_hand);
     scope_end();
@@ -465,6 +466,20 @@ void matmul_weights(const matmul_problem *q, const void *a, const tensor *b, con
     matmul_weights(&wide, widened(a, q->in, q->m * q->k), b, bias, result);
     if (q->out != F32) convert(y, q->out, result, F32, q->m * q->n);
     scope_end();
+}
+
+bool matmul_int8(int64_t M, int64_t N, int64_t K, const int8_t *a, const tensor *b, int32_t *y) {
+    const matmul_problem q = {.m = M, .n = N, .k = K, .in = I8, .out = I32};
+    const product m = {1, M, N, K, I8, I32, false, false, true, false, false};
+    begin_locked();
+    primitive *p = find_product(&m);
+    const bool there = !p->unsupported;
+    if (there)
+        run(p, (void *[ROLES]){[X] = (void *) a,
+                               [W] = pack(b, plain_matrix, &q, false, described(p, dnnl_query_weights_md, 0)),
+                               [Y] = y});
+    scope_end();
+    return there;
 }
 
 void matmul(int64_t batch, int64_t m, int64_t n, int64_t k, dtype in, const void *a, bool a_transposed, const void *b,

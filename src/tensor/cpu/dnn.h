@@ -38,6 +38,9 @@ typedef struct {
 } matmul_problem;
 void matmul_weights(const matmul_problem *p, const void *a, const tensor *b, const float *bias, void *y);
 
+/* y [M, N] = a [M, K] b^T of a kept tensor b [N, K] whose values are I8; false where oneDNN has none. */
+bool matmul_int8(int64_t M, int64_t N, int64_t K, const int8_t *a, const tensor *b, int32_t *y);
+
 /* General products of activations: y [batch, m, n] (F32 or BF16) = or += op(a) op(b), a stored [batch, m, k] (or
  * [batch, k, m] if a_transposed), b stored [batch, k, n] (or [batch, n, k] if b_transposed); a, b of type `in`. */
 void matmul(int64_t batch, int64_t m, int64_t n, int64_t k, dtype in, const void *a, bool a_transposed, const void *b,
