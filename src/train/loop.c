@@ -3,8 +3,6 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -14,6 +12,7 @@
 #include "tensor/device.h"
 #include "train/checkpoint.h"
 #include "train/loader.h"
+#include "train/log.h"
 #include "train/preview.h"
 #include "train/recipe.h"
 
@@ -36,7 +35,7 @@ typedef struct {
     batch **held_out;
     int64_t held_out_batches;
     progress_state state;
-    FILE *log;
+    train_log log;
     double started, norm;
     int64_t first_step; /* of this session */
     int bad_steps;      /* in a row, with gradients that are not finite */
@@ -66,86 +65,13 @@ static train_report report_now(const run *r, train_event event, const char *mess
     return report;
 }
 
-static const char *const EVENT_NAMES[] = {"note", "step", "held_out", "checkpoint", "sounds"};
-
-static void log_number(json_t *o, const char *key, double value) {
-    if (isfinite(value)) json_object_set_new(o, key, json_real(value));
-}
-
-/* A line of log.jsonl; losses with all their digits, so that runs can be compared. */
-static void log_report(run *r, const train_report *report) {
-    scope_begin();
-    json_t *o = json_make_object();
-    json_object_set_new(o, "event", json_string(EVENT_NAMES[report->event]));
-    json_object_set_new(o, "step", json_integer(report->step));
-    if (report->event == TRAIN_STEP) {
-        log_number(o, "loss", report->loss);
-        log_number(o, "learning_rate", report->learning_rate);
-        log_number(o, "gradient_norm", report->gradient_norm);
-        log_number(o, "clips_per_second", report->clips_per_second);
-    }
-    if (report->event == TRAIN_HELD_OUT) log_number(o, "held_out", report->held_out);
-    log_number(o, "seconds", report->seconds);
-    if (report->message) json_object_set_new(o, "message", json_string(report->message));
-    char *line = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(17));
-    if (line) fprintf(r->log, "%s\n", line);
-    free(line);
-    if (fflush(r->log)) fail_errno(HISS_ERROR_FILE, "%s/log.jsonl: cannot be written", r->options->out);
-    scope_end();
-}
-
 static void tell(run *r, train_event event, const char *message) {
     train_report report = report_now(r, event, message);
-    log_report(r, &report);
+    log_report(&r->log, &report);
     if (r->options->watch) r->options->watch(&report, r->options->context);
 }
 
-static char *duration(double seconds) {
-    int64_t minutes = (int64_t) (seconds / 60);
-    if (seconds < 120) return format("%.0f s", seconds);
-    if (minutes < 120) return format("%" PRId64 " min", minutes);
-    return format("%" PRId64 " h %02" PRId64 " min", minutes / 60, minutes % 60);
-}
-
-char *train_report_text(const train_report *t) {
-    if (t->event == TRAIN_NOTE) return copy_string(t->message ? t->message : "");
-    if (t->event == TRAIN_CHECKPOINT || t->event == TRAIN_SOUNDS) return format("wrote %s", t->message);
-    char *held = isnan(t->held_out) ? copy_string("") : format("  held-out %.4f", t->held_out);
-    return format("step %" PRId64 "/%" PRId64 "  loss %.4f%s  %.1f clips/s  %s left", t->step, t->steps, t->loss, held,
-                  t->clips_per_second, duration(t->seconds_left));
-}
-
 /* --- setting up --- */
-
-static void close_file(void *file) { fclose(file); }
-
-/* The log's lines up to the step that the run goes on from; later ones are of steps that will be done again. */
-static char *log_until(const char *path, int64_t step) {
-    if (!file_exists(path)) return copy_string("");
-    bytes old = file_read(path, (size_t) 1 << 30);
-    char *kept = alloc(old.size + 1), *end = kept;
-    for (const char *line = (const char *) old.data; line && *line;) {
-        const char *next = strchr(line, '\n');
-        if (!next) break; /* cut off when the run was killed */
-        const char *at = strstr(line, "\"step\":");
-        if (at && at < next && strtoll(at + 7, NULL, 10) <= step) {
-            memcpy(end, line, (size_t) (next + 1 - line));
-            end += next + 1 - line;
-        }
-        line = next + 1;
-    }
-    *end = 0;
-    return kept;
-}
-
-static void open_log(run *r) {
-    char *path = path_join(r->options->out, "log.jsonl");
-    char *kept = r->options->resume ? log_until(path, r->state.step) : "";
-    file_write(path, kept, strlen(kept));
-    r->log = fopen(path, "a");
-    if (!r->log) fail_errno(HISS_ERROR_FILE, "%s: cannot be written", path);
-    defer(close_file, r->log);
-}
 
 static void read_recipe(run *r) {
     const train_options *o = r->options;
@@ -314,7 +240,7 @@ static void set_up(run *r) {
     make_network(r);
     resume(r);
     make_held_out(r);
-    open_log(r);
+    r->log = train_log_open(r->options->out, r->options->resume ? r->state.step : -1);
     char *text = json_text(r->recipe->document.value);
     file_write(path_join(r->options->out, "recipe.json"), text, strlen(text));
     r->loader = loader_start(r->source, random_child(r->key, KEY_DATA), r->state.step * r->recipe->accumulate,
