@@ -52,13 +52,13 @@ __global__ static void unpack_add_kernel(panel p, float *to, const float *from, 
 }
 
 static void pack(panel p, void *to, dtype to_type, const void *from, int from_type) {
-    pack_kernel<<<blocks_for(p.heads * p.rows * p.D, THREADS), THREADS, 0, hiss_stream>>>(p, to, to_type, from,
+    pack_kernel<<<blocks_for(p.heads * p.rows * p.D, THREADS), THREADS, 0, cuda_stream>>>(p, to, to_type, from,
                                                                                           from_type);
     CHECK_LAUNCH("packing attention's heads");
 }
 
 static void unpack_add(panel p, float *to, const float *from, float factor) {
-    unpack_add_kernel<<<blocks_for(p.heads / p.group * p.rows * p.D, THREADS), THREADS, 0, hiss_stream>>>(p, to, from,
+    unpack_add_kernel<<<blocks_for(p.heads / p.group * p.rows * p.D, THREADS), THREADS, 0, cuda_stream>>>(p, to, from,
                                                                                                           factor);
     CHECK_LAUNCH("adding attention's gradients");
 }
@@ -153,10 +153,10 @@ static void attend_chunk(const attention_problem *a, int64_t first, int64_t head
     pack(keys, k, type, a->k, a->k_type);
     pack(keys, v, type, a->v, a->v_type);
     cuda_matmul(heads, T, S, D, type, q, false, k, true, NULL, F32, s, false);
-    softmax_kernel<<<blocks_for(heads * T, WARPS), THREADS, 0, hiss_stream>>>(*a, first, heads, s, p, type, sums);
+    softmax_kernel<<<blocks_for(heads * T, WARPS), THREADS, 0, cuda_stream>>>(*a, first, heads, s, p, type, sums);
     CHECK_LAUNCH("attention's softmax");
     cuda_matmul(heads, T, D, S, type, p, false, v, false, NULL, F32, o, false);
-    unpack_kernel<<<blocks_for(heads * T * D, THREADS), THREADS, 0, hiss_stream>>>(queries, y, y_type, o);
+    unpack_kernel<<<blocks_for(heads * T * D, THREADS), THREADS, 0, cuda_stream>>>(queries, y, y_type, o);
     CHECK_LAUNCH("unpacking attention's heads");
 }
 
@@ -191,10 +191,10 @@ static void back_chunk(const attention_problem *a, const attention_slopes *d, in
     pack(keys, v, type, a->v, a->v_type);
     cuda_matmul(heads, T, S, D, type, q, false, k, true, NULL, F32, s, false);
     cuda_matmul(heads, T, S, D, type, g, false, v, true, NULL, F32, dp, false);
-    slope_kernel<<<blocks_for(heads * T, WARPS), THREADS, 0, hiss_stream>>>(*a, *d, first, heads, s, dp, p, ds, type);
+    slope_kernel<<<blocks_for(heads * T, WARPS), THREADS, 0, cuda_stream>>>(*a, *d, first, heads, s, dp, p, ds, type);
     CHECK_LAUNCH("attention's slopes");
     if (d->dbias) {
-        bias_kernel<<<blocks_for(a->bias_batch * a->bias_heads * T * S, THREADS), THREADS, 0, hiss_stream>>>(
+        bias_kernel<<<blocks_for(a->bias_batch * a->bias_heads * T * S, THREADS), THREADS, 0, cuda_stream>>>(
             *a, first, heads, d->dbias, dp);
         CHECK_LAUNCH("attention's slope of the bias");
     }

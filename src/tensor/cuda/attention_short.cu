@@ -200,7 +200,7 @@ bool attend_short(const attention_problem *a, void *y, dtype y_type, float *sums
     if (bytes > hiss_shared_bytes) return false;
     l.vector = l.vector && by_fours(y, y_type);
     allow_shared();
-    short_kernel<<<(unsigned) (a->B * a->G), (unsigned) threads_for(&l), (size_t) bytes, hiss_stream>>>(*a, l, y,
+    short_kernel<<<(unsigned) (a->B * a->G), (unsigned) threads_for(&l), (size_t) bytes, cuda_stream>>>(*a, l, y,
                                                                                                         y_type, sums);
     CHECK_LAUNCH("attention");
     return true;
@@ -214,7 +214,7 @@ bool attend_short_back(const attention_problem *a, const attention_slopes *d) {
     l.vector =
         l.vector && by_fours(d->grad, F32) && by_fours(d->dq, F32) && by_fours(d->dk, F32) && by_fours(d->dv, F32);
     allow_shared();
-    short_back_kernel<<<(unsigned) (a->B * a->G), (unsigned) threads_for(&l), (size_t) bytes, hiss_stream>>>(*a, l, *d);
+    short_back_kernel<<<(unsigned) (a->B * a->G), (unsigned) threads_for(&l), (size_t) bytes, cuda_stream>>>(*a, l, *d);
     CHECK_LAUNCH("attention's way back");
     return true;
 }

@@ -212,7 +212,7 @@ bool attend_tensor(const attention_problem *a, void *y, dtype y_type, float *sum
     l.vector = l.vector && by_fours(y, y_type);
     allow_shared();
     unsigned blocks = (unsigned) (a->B * a->G);
-    tensor_kernel<<<blocks, threads_for(&l), (size_t) bytes, hiss_stream>>>(*a, l, y, y_type, sums);
+    tensor_kernel<<<blocks, threads_for(&l), (size_t) bytes, cuda_stream>>>(*a, l, y, y_type, sums);
     CHECK_LAUNCH("attention");
     return true;
 }
@@ -226,7 +226,7 @@ bool attend_tensor_back(const attention_problem *a, const attention_slopes *d) {
         l.vector && by_fours(d->grad, F32) && by_fours(d->dq, F32) && by_fours(d->dk, F32) && by_fours(d->dv, F32);
     allow_shared();
     unsigned blocks = (unsigned) (a->B * a->G);
-    tensor_back_kernel<<<blocks, threads_for(&l), (size_t) bytes, hiss_stream>>>(*a, l, *d);
+    tensor_back_kernel<<<blocks, threads_for(&l), (size_t) bytes, cuda_stream>>>(*a, l, *d);
     CHECK_LAUNCH("attention's way back");
     return true;
 }

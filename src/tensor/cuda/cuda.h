@@ -12,7 +12,7 @@
 
 #include "tensor/kernels.h"
 
-extern cudaStream_t hiss_stream;
+extern cudaStream_t cuda_stream;
 extern int hiss_multiprocessors; /* of the open device */
 
 /* Calls the `fail` the backend was opened with, unless all is well; does not return then. */

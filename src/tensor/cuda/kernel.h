@@ -121,7 +121,7 @@ template <int N> DEVICE float block_most(float x) {
 template <class... P, class... A>
 void launch(const char *name, void (*kernel)(P...), int64_t blocks, dim3 threads, const A &...arguments) {
     if (blocks <= 0) return;
-    kernel<<<(unsigned) smaller(blocks, MOST_BLOCKS), threads, 0, hiss_stream>>>(arguments...);
+    kernel<<<(unsigned) smaller(blocks, MOST_BLOCKS), threads, 0, cuda_stream>>>(arguments...);
     CHECK_LAUNCH(name);
 }
 

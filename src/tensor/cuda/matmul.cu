@@ -45,7 +45,7 @@ static void open_library(void) {
     if (library.workspace) return;
     check(cublasLtCreate(&library.light), "opening cuBLASLt");
     check(cublasCreate(&library.full), "opening cuBLAS");
-    check(cublasSetStream(library.full, hiss_stream), "giving cuBLAS its stream");
+    check(cublasSetStream(library.full, cuda_stream), "giving cuBLAS its stream");
     void *workspace = cuda_take(WORKSPACE_BYTES);
     check(cublasSetWorkspace(library.full, workspace, WORKSPACE_BYTES), "giving cuBLAS its workspace");
     library.workspace = workspace;
@@ -163,7 +163,7 @@ __global__ static void add_bias_kernel(void *y, int type, const float *bias, int
 
 static void add_bias(void *y, dtype type, const float *bias, int64_t rows, int64_t n) {
     int64_t blocks = (rows * n + THREADS - 1) / THREADS;
-    add_bias_kernel<<<(unsigned) smaller(blocks, 16 * (int64_t) hiss_multiprocessors), THREADS, 0, hiss_stream>>>(
+    add_bias_kernel<<<(unsigned) smaller(blocks, 16 * (int64_t) hiss_multiprocessors), THREADS, 0, cuda_stream>>>(
         y, type, bias, rows * n, n);
     CHECK_LAUNCH("adding a bias");
 }
@@ -174,7 +174,7 @@ static bool run_light(plan *p, const void *a, const void *b, const void *bias, v
     const float one = 1, beta = p->key.accumulate ? 1 : 0;
     if (bias && !set_operation(&p->operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias)) return false;
     return cublasLtMatmul(library.light, &p->operation, &one, b, &p->b, a, &p->a, &beta, y, &p->y, y, &p->y,
-                          &p->algorithm, library.workspace, WORKSPACE_BYTES, hiss_stream) == CUBLAS_STATUS_SUCCESS;
+                          &p->algorithm, library.workspace, WORKSPACE_BYTES, cuda_stream) == CUBLAS_STATUS_SUCCESS;
 }
 
 static void run_full(const problem *k, const void *a, const void *b, void *y) {

@@ -54,7 +54,7 @@ static void give_all_back(void) {
     for (std::vector<void *> &list : blocks.free) {
         for (void *data : list) {
             blocks.class_of.erase(data);
-            (void) cudaFreeAsync(data, hiss_stream);
+            (void) cudaFreeAsync(data, cuda_stream);
         }
         list.clear();
     }
@@ -70,11 +70,11 @@ void *cuda_take(size_t bytes) {
         list.pop_back();
         return data;
     }
-    cudaError_t result = cudaMallocAsync(&data, bytes, hiss_stream);
+    cudaError_t result = cudaMallocAsync(&data, bytes, cuda_stream);
     if (result == cudaErrorMemoryAllocation) {
         (void) cudaGetLastError();
         give_all_back();
-        result = cudaMallocAsync(&data, bytes, hiss_stream);
+        result = cudaMallocAsync(&data, bytes, cuda_stream);
     }
     cuda_check(result, "taking memory");
     blocks.class_of[data] = number;
@@ -110,7 +110,7 @@ static void open_ring(void) {
 
 /* On to the next segment, once the copies out of it are done. An event that was never recorded is done. */
 static void next_segment(void) {
-    cuda_check(cudaEventRecord(ring.left[ring.segment], hiss_stream), "marking an upload");
+    cuda_check(cudaEventRecord(ring.left[ring.segment], cuda_stream), "marking an upload");
     ring.segment = (ring.segment + 1) % SEGMENTS;
     ring.at = 0;
     cuda_check(cudaEventSynchronize(ring.left[ring.segment]), "an upload");
@@ -134,7 +134,7 @@ void cuda_upload(void *to, const void *host, size_t bytes) {
         size_t room = SEGMENT_BYTES - ring.at, piece = bytes - done < room ? bytes - done : room;
         char *staged = ring.memory + (size_t) ring.segment * SEGMENT_BYTES + ring.at;
         copy_by_threads(staged, (const char *) host + done, piece);
-        cuda_check(cudaMemcpyAsync((char *) to + done, staged, piece, cudaMemcpyHostToDevice, hiss_stream),
+        cuda_check(cudaMemcpyAsync((char *) to + done, staged, piece, cudaMemcpyHostToDevice, cuda_stream),
                    "an upload");
         ring.at = up_to(ring.at + piece, UNIT); /* SEGMENT_BYTES is a multiple of it */
         done += piece;
@@ -142,17 +142,17 @@ void cuda_upload(void *to, const void *host, size_t bytes) {
 }
 
 void cuda_download(void *host, const void *from, size_t bytes) {
-    if (bytes) cuda_check(cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, hiss_stream), "a download");
+    if (bytes) cuda_check(cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, cuda_stream), "a download");
     cuda_wait();
 }
 
 void cuda_copy(void *to, const void *from, size_t bytes) {
     if (bytes && to != from)
-        cuda_check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, hiss_stream), "a copy");
+        cuda_check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, cuda_stream), "a copy");
 }
 
 void cuda_clear(void *to, size_t bytes) {
-    if (bytes) cuda_check(cudaMemsetAsync(to, 0, bytes, hiss_stream), "clearing memory");
+    if (bytes) cuda_check(cudaMemsetAsync(to, 0, bytes, cuda_stream), "clearing memory");
 }
 
-void cuda_wait(void) { cuda_check(cudaStreamSynchronize(hiss_stream), "waiting for the GPU"); }
+void cuda_wait(void) { cuda_check(cudaStreamSynchronize(cuda_stream), "waiting for the GPU"); }

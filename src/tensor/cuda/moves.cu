@@ -134,7 +134,7 @@ void cuda_convert(void *to, dtype to_type, const void *from, dtype from_type, in
     if (!n) return;
     if (to_type == from_type) {
         const size_t bytes = (size_t) n * (to_type == BF16 ? sizeof(uint16_t) : sizeof(float));
-        cuda_check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, hiss_stream), "convert");
+        cuda_check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, cuda_stream), "convert");
         return;
     }
     const bool to_bf16 = to_type == BF16, from_bf16 = from_type == BF16;

@@ -8,7 +8,7 @@
 
 #define EXPORTED extern "C" __attribute__((visibility("default")))
 
-cudaStream_t hiss_stream;
+cudaStream_t cuda_stream;
 int chosen_device;
 int hiss_multiprocessors;
 int hiss_shared_bytes;
@@ -115,16 +115,16 @@ static bool prepare(int index, cudaDeviceProp *p, char why[256]) {
     return fine(cudaSetDevice(index), "choosing the GPU", why) &&
            fine(cudaGetDeviceProperties(p, index), "asking about the GPU", why) &&
            fine(keep_memory(index), "setting up its memory", why) &&
-           fine(cudaStreamCreateWithFlags(&hiss_stream, cudaStreamNonBlocking), "making a stream", why);
+           fine(cudaStreamCreateWithFlags(&cuda_stream, cudaStreamNonBlocking), "making a stream", why);
 }
 
 /* A kernel that was not compiled for this GPU fails here, not in the middle of work. */
 __global__ static void nothing_kernel(void) {}
 
 static bool runs_here(char why[256]) {
-    nothing_kernel<<<1, 1, 0, hiss_stream>>>();
+    nothing_kernel<<<1, 1, 0, cuda_stream>>>();
     return fine(cudaGetLastError(), "starting a first kernel", why) &&
-           fine(cudaStreamSynchronize(hiss_stream), "running a first kernel", why);
+           fine(cudaStreamSynchronize(cuda_stream), "running a first kernel", why);
 }
 
 EXPORTED const device *hiss_cuda_open(int index, void (*fail)(int, const char *), char why[256]) {
