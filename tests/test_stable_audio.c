@@ -455,9 +455,9 @@ static void test_stream(void **state) {
     sound_request r = quick(m);
     r.seconds = 0.5;
     assert_false(has_pieces(m, &r));
+    const made whole = make(m, &r);
     r.stream = true;
     assert_true(has_pieces(m, &r));
-    const made whole = make(m, &r);
     streamed s = {NEW_ARRAY(float, whole.frames *CHANNELS), 0, 0};
     generate_pieces(m, &r, 0, collect_stream, &s);
     assert_int_equal(s.frames, whole.frames);
@@ -474,7 +474,9 @@ static void test_stream(void **state) {
     const time_span span = {0.1, 0.2};
     r.init = noise_sound(4000, 1);
     for (r.remakes = 0, r.remake = &span; r.remakes < 2; r.remakes++) {
+        r.stream = false;
         const made from = make(m, &r);
+        r.stream = true;
         s.frames = 0;
         generate_pieces(m, &r, 0, collect_stream, &s);
         assert_int_equal(s.frames, from.frames);
@@ -482,8 +484,15 @@ static void test_stream(void **state) {
     }
     r.init = NULL;
     r.remakes = 0;
+    const made joined = make(m, &r); /* the samples that are handed on, in one piece */
+    s.frames = 0;
+    generate_pieces(m, &r, 0, collect_stream, &s);
+    assert_memory_equal(joined.samples, s.to, (size_t) (joined.frames * CHANNELS) * sizeof(float));
     r.loop = true;
     assert_false(has_pieces(m, &r));
+    r.loop = r.stream = false;
+    r.seconds = 61; /* long sounds are, without being asked */
+    assert_true(has_pieces(m, &r));
     scope_end();
 }
 

@@ -85,11 +85,12 @@ static audio *sound_of(const tensor *x, int64_t samples, int rate) {
     return a;
 }
 
-/* Systems that sing as they go hand on all long sounds, even where the walk has to be whole; others what is asked to be. */
+/* Long sounds are handed on while they are decoded, even where the walk has to be whole; others where that is asked for and takes
+ * some time: not by systems that sing as they go. */
 static bool streams(const model *m, const sound_request *r) {
     const bool sings = m->latent && m->latent->voice_begin,
                is_long = (double) request_samples(m, r) > LONG_SECONDS * m->rate;
-    return latent_streams(m, r) && (sings ? is_long : r->stream);
+    return latent_streams(m, r) && (is_long || (r->stream && !sings));
 }
 
 bool has_pieces(const model *m, const sound_request *r) { return latent_has_pieces(m, r) || streams(m, r); }
@@ -118,7 +119,7 @@ static const audio *joined_pieces(const model *m, const sound_request *r, const 
 static void generate_latent(const model *m, const sound_request *r, take_sound take, void *context) {
     scope_begin();
     const void *asked = m->latent->prepare(m, r, request_samples(m, r));
-    const bool in_pieces = m->latent->voice_begin && has_pieces(m, r);
+    const bool in_pieces = has_pieces(m, r); /* the same samples whether they are kept or handed on */
     for (int64_t i = 0; i < r->count; i++) {
         scope_begin();
         take(context, i, in_pieces ? joined_pieces(m, r, asked, i) : latent_sound(m, r, asked, i));
