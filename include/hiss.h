@@ -45,8 +45,8 @@ typedef struct {
 
 /* "0.1.0" */
 const char *hiss_version(void);
-/* Processor cores to use from now on by all of hiss; 0: all. In f32 the samples do not depend on it; with bf16 operands, which oneDNN
- * adds up in an order of its own, their last bits may. */
+/* Processor cores to use from now on by all of hiss; 0: all. The samples do not depend on it in f32; with bf16 operands, which oneDNN adds
+ * up, no difference was seen where there is no AMX. */
 void hiss_threads(int count);
 /* Where networks run from now on: "cpu" (at first), "cuda", "cuda:N", or "auto", a GPU if there is one; one GPU for the
  * process, used by one thread at a time. False if a named one cannot be had, or another is open. */

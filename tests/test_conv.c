@@ -95,6 +95,9 @@ static const geometry geometries[] = {
     {1, 612, 8, 8, 3, 1, 256, 0, 256},   /* the same, longer than the kernel's reach */
     {1, 9, 8, 8, 3, 1, 64, 64, 64},      /* dilation far beyond the length */
     {2, 2500, 9, 10, 3, 1, 4, 4, 4},     /* several blocks of rows */
+    {2, 53, 9, 10, 3, 1, 3, 3, 3},       /* turned view, padded rows */
+    {2, 50, 8, 8, 3, 1, 4, 4, 0},        /* the same, other numbers of rows */
+    {1, 3, 8, 8, 3, 1, 5, 5, 5},         /* the same, dilation beyond the length */
     {1, 41, 11, 3, 5, 1, 2, 7, 1},       /* asymmetric */
     {1, 29, 8, 6, 4, 1, 9, 0, 27},       /* all on one side, even kernel */
     {2, 40, 10, 6, 4, 2, 1, 1, 1},       /* strided */
@@ -269,6 +272,50 @@ static void check_matmul(dtype type, bool a_turned, bool b_turned, bool more) {
     scope_end();
 }
 
+/* However many threads share the work, the sums are the same. Shapes where oneDNN's dilated kernels differ. */
+static void check_threads(int64_t time, int64_t channels, int dilation, dtype type) {
+    static const int COUNTS[] = {2, 3, 8};
+    scope_begin();
+    const int threads = threads_get();
+    const conv1d_problem c = {.batch = 1,
+                              .in_time = time,
+                              .in_c = channels,
+                              .out_time = time,
+                              .out_c = channels,
+                              .kernel = 3,
+                              .stride = 1,
+                              .dilation = dilation,
+                              .pad_left = dilation,
+                              .in = type,
+                              .out = F32};
+    const int64_t n = time * channels;
+    float *x = draw(n, 1), *w = draw(channels * channels * 3, 2), *one = NEW_ARRAY(float, n),
+          *many = NEW_ARRAY(float, n);
+    const void *narrow_x = operand(x, n, type);
+    tensor *weights = parameter(w, SHAPE(channels, channels, 3));
+    threads_set(1);
+    conv1d_forward(&c, narrow_x, weights, NULL, one);
+    for (size_t i = 0; i < sizeof COUNTS / sizeof *COUNTS; i++) {
+        threads_set(COUNTS[i]);
+        conv1d_forward(&c, narrow_x, weights, NULL, many);
+        assert_memory_equal(one, many, (size_t) n * sizeof(float));
+    }
+    threads_set(threads);
+    scope_end();
+}
+
+static void test_threads(void **state) {
+    (void) state;
+    for (int i = 0; i < 2; i++) {
+        const dtype type = i ? BF16 : F32;
+        check_threads(352, 160, 3, type);
+        check_threads(88, 256, 3, type);
+        check_threads(301, 96, 4, type);
+        check_threads(300, 96, 1, type);
+        check_threads(300, 96, 9, type);
+    }
+}
+
 static void test_matmul(void **state) {
     (void) state;
     for (int i = 0; i < 16; i++) check_matmul(i & 8 ? BF16 : F32, i & 1, i & 2, i & 4);
@@ -279,6 +326,7 @@ int main(void) {
         cmocka_unit_test(test_conv1d),
         cmocka_unit_test(test_narrow_result),
         cmocka_unit_test(test_versions_and_threads),
+        cmocka_unit_test(test_threads),
         cmocka_unit_test(test_conv2d),
         cmocka_unit_test(test_matmul),
     };

@@ -3,6 +3,8 @@
  *  - dilation 1: an image one row high, [1, T];
  *  - dilation d: the same memory seen as an image [T / d, d] with a dense kernel along its height (design of the dense
  *    view); a length that is no multiple of d is padded with zero rows, which is what lies outside anyway;
+ *  - a small d: that image turned, so that each of its d columns is a sound of its own with a dense kernel. (oneDNN's own dilated
+ *    kernels add in an order that depends on the number of threads; the others were not seen to.)
  *  - kernel 1, stride 1: a matrix product. */
 #include "tensor/cpu/conv1d.h"
 
@@ -12,7 +14,7 @@
 #include "tensor/cpu/conv_f32.h"
 #include "tensor/reduce.h"
 
-/* Narrower views than this are slower than oneDNN's own dilated kernels. */
+/* Narrower views than this are slow. */
 enum { NARROWEST_VIEW = 8 };
 
 typedef struct {
@@ -31,11 +33,14 @@ static bool by_tiles(const conv1d_problem *c, bool backward) {
 static int64_t view_rows(int64_t time, int64_t width) { return (time + width - 1) / width; }
 
 /* Where the padding is whole rows of the view, and no row of x lies behind what the last row of y reads. */
-static bool has_dense_view(const conv1d_problem *c) {
-    return c->dilation >= NARROWEST_VIEW && c->stride == 1 && c->pad_left % c->dilation == 0 &&
+static bool has_view(const conv1d_problem *c) {
+    return c->dilation > 1 && c->stride == 1 && c->pad_left % c->dilation == 0 &&
            view_rows(c->out_time, c->dilation) - 1 + c->kernel >=
                view_rows(c->in_time, c->dilation) + c->pad_left / c->dilation;
 }
+
+static bool has_dense_view(const conv1d_problem *c) { return c->dilation >= NARROWEST_VIEW && has_view(c); }
+static bool has_turned_view(const conv1d_problem *c) { return c->dilation < NARROWEST_VIEW && has_view(c); }
 
 static plan plan_of(const conv1d_problem *c) {
     conv_problem p = {.batch = c->batch,
@@ -85,6 +90,44 @@ static void cut_rows(void *y, const void *padded, int64_t batch, int64_t time, i
                (size_t) time * row);
 }
 
+/* The view [batch, rows, d] of [batch, time] rows of `row` bytes, turned: [batch, d, rows], zero where time ends. */
+static void *turn(const void *x, int64_t batch, int64_t time, int64_t d, size_t row) {
+    const int64_t rows = view_rows(time, d), n = batch * d * rows;
+    char *to = alloc((size_t) n * row);
+#pragma omp parallel for schedule(static) if (n * (int64_t) row > PARALLEL_MIN)
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t b = i / (d * rows), t = i % rows * d + i / rows % d;
+        if (t < time) memcpy(to + (size_t) i * row, (const char *) x + (size_t) (b * time + t) * row, row);
+        else memset(to + (size_t) i * row, 0, row);
+    }
+    return to;
+}
+
+static void turn_back(void *y, const char *turned, int64_t batch, int64_t time, int64_t d, size_t row) {
+    const int64_t rows = view_rows(time, d), n = batch * time;
+#pragma omp parallel for schedule(static) if (n * (int64_t) row > PARALLEL_MIN)
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t b = i / time, t = i % time, from = (b * d + t % d) * rows + t / d;
+        memcpy((char *) y + (size_t) i * row, turned + (size_t) from * row, row);
+    }
+}
+
+static void forward_turned(const conv1d_problem *c, const void *x, const tensor *w, const float *bias, void *y) {
+    const int64_t d = c->dilation;
+    const size_t in_row = (size_t) c->in_c * dtype_size(c->in), out_row = (size_t) c->out_c * dtype_size(c->out);
+    conv1d_problem dense = *c;
+    dense.batch = c->batch * d;
+    dense.in_time = view_rows(c->in_time, d);
+    dense.out_time = view_rows(c->out_time, d);
+    dense.dilation = 1;
+    dense.pad_left = c->pad_left / (int) d;
+    scope_begin();
+    char *turned = alloc((size_t) (dense.batch * dense.out_time) * out_row);
+    conv1d_forward(&dense, turn(x, c->batch, c->in_time, d, in_row), w, bias, turned);
+    turn_back(y, turned, c->batch, c->out_time, d, out_row);
+    scope_end();
+}
+
 void conv1d_forward(const conv1d_problem *c, const void *x, const tensor *w, const float *bias, void *y) {
     if (by_tiles(c, false)) {
         conv_f32_forward(c, x, w, bias, y, false);
@@ -93,6 +136,10 @@ void conv1d_forward(const conv1d_problem *c, const void *x, const tensor *w, con
     if (is_product(c)) {
         matmul_problem m = {c->batch * c->in_time, c->out_c, c->in_c, c->in, c->out, false, c->bias, false};
         matmul_weights(&m, x, w, bias, y);
+        return;
+    }
+    if (has_turned_view(c)) {
+        forward_turned(c, x, w, bias, y);
         return;
     }
     plan p = plan_of(c);
