@@ -193,6 +193,29 @@ static void test_rates(void **state) {
     assert_true(fabs(optimizer_rate(&s, 110, 110) - 0.1) < 1e-12);
 }
 
+/* Numbers of stable-audio-tools' formula, worked out beside it. */
+static void test_inverse_rate(void **state) {
+    (void) state;
+    scope_begin();
+    static const char words[] = "{\"optimizer\": {\"learning_rate\": 0.5, \"decay\": \"inverse\", \"gamma\": 300, "
+                                "\"power\": 0.5, \"warm\": 0.9}, \"average\": {\"decay\": 0.99, \"power\": 0.75}}";
+    const optimizer_settings s = optimizer_settings_read(config_parse(words, sizeof words - 1, "test"));
+    assert_true(fabs(optimizer_rate(&s, 0, 10) - 0.05) < 1e-12);
+    assert_true(fabs(optimizer_rate(&s, 1, 10) - 0.5 * 0.19 / sqrt(301.0 / 300)) < 1e-12);
+    assert_true(fabs(optimizer_rate(&s, 900, 10) - 0.25) < 1e-12);
+    params *p = two_params();
+    optimizer *o = optimizer_new(&s, p);
+    const float before = f32(p->items[0]->value)[0];
+    p->items[0]->grad[0] = 1;
+    optimizer_step(o, 0.1); /* of update 1 the average keeps 1 - 2^-0.75 */
+    const float after = f32(p->items[0]->value)[0];
+    optimizer_swap_average(o);
+    const double kept = 1 - pow(2, -0.75), average = f32(p->items[0]->value)[0];
+    assert_true(fabs(average - (kept * before + (1 - kept) * after)) < 1e-6);
+    assert_true(fabs(before - after) > 0.01);
+    scope_end();
+}
+
 /* --- recordings --- */
 
 static void find_nothing(void *path) { recordings_find(path, 0); }
@@ -457,12 +480,19 @@ int main(int argc, char **argv) {
         return 1;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_updates),   cmocka_unit_test(test_infinite_gradient),
-        cmocka_unit_test(test_rates),     cmocka_unit_test(test_folder),
-        cmocka_unit_test(test_manifests), cmocka_unit_test(test_broken_recordings),
-        cmocka_unit_test(test_batches),   cmocka_unit_test(test_loss_falls),
-        cmocka_unit_test(test_resume),    cmocka_unit_test(test_kill),
-        cmocka_unit_test(test_interrupt), cmocka_unit_test(test_wrong_recipes),
+        cmocka_unit_test(test_updates),
+        cmocka_unit_test(test_infinite_gradient),
+        cmocka_unit_test(test_rates),
+        cmocka_unit_test(test_inverse_rate),
+        cmocka_unit_test(test_folder),
+        cmocka_unit_test(test_manifests),
+        cmocka_unit_test(test_broken_recordings),
+        cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_loss_falls),
+        cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_interrupt),
+        cmocka_unit_test(test_wrong_recipes),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

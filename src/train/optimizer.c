@@ -41,7 +41,7 @@ optimizer_settings optimizer_default(void) {
 }
 
 static const char *const KINDS[] = {"adam", "adamw", NULL};
-static const char *const DECAYS[] = {"constant", "linear", "cosine", NULL};
+static const char *const DECAYS[] = {"constant", "linear", "cosine", "inverse", NULL};
 
 /* The index of the string under key in a NULL-terminated list. */
 static int choice(config c, const char *key, const char *const *names, int otherwise) {
@@ -53,9 +53,9 @@ static int choice(config c, const char *key, const char *const *names, int other
 }
 
 static void read_optimizer(config c, optimizer_settings *s) {
-    static const char *const keys[] = {"kind",         "learning_rate", "betas",  "epsilon",
-                                       "weight_decay", "max_gradient",  "warmup", "decay",
-                                       "decay_from",   "final",         NULL};
+    static const char *const keys[] = {"kind",         "learning_rate", "betas", "epsilon",    "weight_decay",
+                                       "max_gradient", "warmup",        "decay", "decay_from", "final",
+                                       "gamma",        "power",         "warm",  NULL};
     config_only(c, keys);
     s->decoupled = choice(c, "kind", KINDS, 0) == 1;
     s->rate = config_number(c, "learning_rate", s->rate, 0, 1);
@@ -74,23 +74,29 @@ static void read_optimizer(config c, optimizer_settings *s) {
     s->decay = (decay_kind) choice(c, "decay", DECAYS, 0);
     s->decay_from = config_number(c, "decay_from", 0, 0, 1);
     s->final = config_number(c, "final", 0, 0, 1);
+    s->gamma = config_number(c, "gamma", 1e6, 1e-3, 1e12);
+    s->power = config_number(c, "power", 0.5, 0, 10);
+    s->warm = config_number(c, "warm", 0, 0, 1 - 1e-9);
 }
 
 optimizer_settings optimizer_settings_read(config recipe) {
     optimizer_settings s = optimizer_default();
     if (config_has(recipe, "optimizer")) read_optimizer(config_get(recipe, "optimizer"), &s);
     if (config_has(recipe, "average")) {
-        static const char *const keys[] = {"decay", "warmup", NULL};
+        static const char *const keys[] = {"decay", "warmup", "power", NULL};
         config c = config_get(recipe, "average");
         config_only(c, keys);
         s.average = config_number(c, "decay", 0, 0, 0.9999999);
         s.average_warmup = config_bool(c, "warmup", true);
+        s.average_power = config_number(c, "power", 0, 0, 10);
     }
     return s;
 }
 
 double optimizer_rate(const optimizer_settings *s, int64_t done, int64_t steps) {
-    if (done < s->warmup) return s->rate * (double) (done + 1) / (double) s->warmup;
+    const double n = (double) done;
+    if (done < s->warmup) return s->rate * (n + 1) / (double) s->warmup;
+    if (s->decay == DECAY_INVERSE) return s->rate * (1 - pow(s->warm, n + 1)) * pow(1 + n / s->gamma, -s->power);
     double first = fmax((double) s->warmup, s->decay_from * (double) steps);
     if (s->decay == DECAY_CONSTANT || (double) done < first || (double) steps <= first) return s->rate;
     double part = ((double) done - first) / ((double) steps - first);
@@ -202,7 +208,8 @@ static adam_factors prepare(const optimizer *o, double norm, double rate) {
     const optimizer_settings *s = &o->settings;
     double n = (double) o->updates, bias1 = 1 - pow(s->beta1, n), bias2 = 1 - pow(s->beta2, n);
     double clip = s->clip > 0 ? s->clip / (norm + 1e-6) : 1, decay = s->average;
-    if (s->average_warmup && decay > (1 + n) / (10 + n)) decay = (1 + n) / (10 + n);
+    const double least = s->average_power > 0 ? 1 - pow(1 + n, -s->average_power) : (1 + n) / (10 + n);
+    if (s->average_warmup && decay > least) decay = least;
     return (adam_factors){
         .clip = (float) (clip < 1 ? clip : 1),
         .shrink = s->decoupled ? (float) (1 - rate * s->weight_decay) : 1.0f,

@@ -6,18 +6,21 @@
 #include "store/store.h"
 #include "tensor/tape.h"
 
-typedef enum { DECAY_CONSTANT, DECAY_LINEAR, DECAY_COSINE } decay_kind;
+/* DECAY_INVERSE: stable-audio-tools' InverseLR, rate (1 - warm^(n + 1)) (1 + n / gamma)^-power of update n. */
+typedef enum { DECAY_CONSTANT, DECAY_LINEAR, DECAY_COSINE, DECAY_INVERSE } decay_kind;
 
 typedef struct {
     bool decoupled; /* AdamW: the weight decay acts on the weights, not on the gradient */
     double rate, beta1, beta2, epsilon, weight_decay;
     double clip;       /* largest norm of all gradients together; 0: no clipping */
     int64_t warmup;    /* steps in which the rate grows linearly from rate / warmup */
-    decay_kind decay;  /* from the end of the warm-up to the last step, down to rate * final */
+    decay_kind decay;  /* from the end of the warm-up to the last step, down to rate * final; or for ever */
     double decay_from; /* part of the steps before which there is no decay */
     double final;
-    double average;      /* decay of the moving average; 0: none */
-    bool average_warmup; /* decay of update n at most (1 + n) / (10 + n) */
+    double gamma, power, warm; /* of DECAY_INVERSE */
+    double average;            /* decay of the moving average; 0: none */
+    bool average_warmup;       /* decay of update n at most (1 + n) / (10 + n), or where average_power is not 0: */
+    double average_power;      /* 1 - (1 + n)^-power, ema_pytorch's */
 } optimizer_settings;
 
 /* adam, lr 2e-4, betas 0.9 and 0.999, epsilon 1e-8, no decay, no clipping, no average. */
