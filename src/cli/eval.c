@@ -5,9 +5,11 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/request.h"
+#include "tensor/tape.h"
 
 static void run(const arguments *a) {
     prepare(a);
+    precision_set(PRECISION_F32); /* networks that measure hear as the originals do, on every processor */
     json_t *result = json_make_object();
     if (!text(a, OPT_JUDGE) && !text(a, OPT_REAL) && !flag(a, OPT_MUSIC) && !flag(a, OPT_STEADY))
         fail(HISS_ERROR_ARGUMENT,
