@@ -334,8 +334,8 @@ void oobleck_draw(const oobleck *net, const tensor *encoded, const float *noise,
 /* --- forward --- */
 
 /* What is not rounded to bf16, because what follows magnifies its error (measured with the published sizes): the layers next to sound
- * and latents, everything that changes the rate, and the units of the encoder's first stages. */
-enum { EXACT = 1, ENCODER_EXACT_STAGES = 2 };
+ * and latents, everything that changes the rate, and the units of the first stages. */
+enum { EXACT = 1, ENCODER_EXACT_STAGES = 3, DECODER_EXACT_STAGES = 1 };
 
 static tensor *activate(activation a, const tensor *x, bool exact) {
     const dtype type = exact ? F32 : operands();
@@ -359,9 +359,9 @@ static tensor *unit_forward(const unit *u, const tensor *x, int dilation, bool e
 }
 
 /* May take the memory of x, which must be of this scope. */
-static tensor *units_forward(const stage *s, tensor *x) {
+static tensor *units_forward(const stage *s, tensor *x, bool exact) {
     for (int i = 0; i < UNITS; i++) {
-        tensor *next = unit_forward(&s->units[i], x, DILATIONS[i], false);
+        tensor *next = unit_forward(&s->units[i], x, DILATIONS[i], exact);
         tensor_release(x);
         x = next;
     }
@@ -395,7 +395,8 @@ tensor *oobleck_decode_stage(const oobleck *net, int index, const tensor *x) {
     scope_begin();
     const tensor *dense = s->dense ? s->dense : transposed_kernel(weight_of(&s->resample), s->stride);
     const tensor *bias = s->repeated ? s->repeated : transposed_bias(s->resample.bias, s->stride);
-    return scope_end_keep(units_forward(s, transposed_conv1d(activate(s->before, x, EXACT), dense, bias, o)));
+    tensor *h = transposed_conv1d(activate(s->before, x, EXACT), dense, bias, o);
+    return scope_end_keep(units_forward(s, h, index < DECODER_EXACT_STAGES));
 }
 
 tensor *oobleck_decode_last(const oobleck *net, const tensor *x) {
