@@ -4,10 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "folder.h"
 #include "tiny_sound.h"
 #include "tiny_stable.h"
-
-static char root[] = "/tmp/hiss-api-XXXXXX";
 
 static const char MODEL[] = TEST_DATA "/models/classes", VOCODER[] = TEST_DATA "/models/vocoder";
 
@@ -101,25 +100,17 @@ static void test_device(void **state) {
 /* --- models of words and latents --- */
 
 static int set_up(void **state) {
-    (void) state;
-    if (!mkdtemp(root)) return 1;
+    if (make_folder(state)) return 1;
     scope_begin();
-    tiny_sound_write(path_join(root, "sound"));
-    tiny_stable_write(path_join(root, "stable"));
+    tiny_sound_write(in_folder("sound"));
+    tiny_stable_write(in_folder("stable"));
     scope_end();
     return 0;
 }
 
-static int tear_down(void **state) {
-    (void) state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", root);
-    return system(command);
-}
-
 static hiss_model *open_made(const char *name) {
     char path[128];
-    snprintf(path, sizeof path, "%s/%s", root, name);
+    snprintf(path, sizeof path, "%s/%s", folder, name);
     hiss_error error;
     hiss_model *m = hiss_open(path, &error);
     if (!m) fail_msg("%s", error.message);
@@ -249,7 +240,7 @@ static void test_stereo(void **state) {
 static void test_codec(void **state) {
     (void) state;
     char path[128];
-    snprintf(path, sizeof path, "%s/stable", root);
+    snprintf(path, sizeof path, "%s/stable", folder);
     hiss_error error;
     float tone[400];
     for (int i = 0; i < 400; i++) tone[i] = (float) (i % 20) / 20 - 0.5f;
@@ -280,7 +271,7 @@ static void test_codec(void **state) {
 static void test_scene(void **state) {
     (void) state;
     char path[128], *cues = NULL;
-    snprintf(path, sizeof path, "%s/sound", root);
+    snprintf(path, sizeof path, "%s/sound", folder);
     hiss_error error;
     hiss_scene_request r = {.scene = "a harbour: waves, distant bell", .model = path, .seconds = 2};
     hiss_audio *a = hiss_scene(&r, &cues, &error);
@@ -304,7 +295,7 @@ static void test_scene(void **state) {
 static void test_train(void **state) {
     (void) state;
     hiss_error error;
-    assert_false(hiss_train(&(hiss_training){.recipe = "/nowhere.json", .out = root}, &error));
+    assert_false(hiss_train(&(hiss_training){.recipe = "/nowhere.json", .out = folder}, &error));
     assert_int_equal(error.code, HISS_ERROR_FILE);
 }
 
@@ -314,5 +305,5 @@ int main(void) {
                                        cmocka_unit_test(test_handles),  cmocka_unit_test(test_requests_refused),
                                        cmocka_unit_test(test_stereo),   cmocka_unit_test(test_codec),
                                        cmocka_unit_test(test_scene),    cmocka_unit_test(test_train)};
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, remove_folder);
 }

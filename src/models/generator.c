@@ -268,20 +268,15 @@ static tensor *activate(const generator_config *c, activation a, const tensor *x
     return a.alpha ? smooth_snake(x, a.alpha, a.inverse_beta, type) : leaky_relu(x, c->slope, type);
 }
 
-static tensor *convolve(affine a, const tensor *x, int64_t dilation, bool exact) {
-    const int pad = (int) (a.weight->shape[2] / 2 * dilation);
-    const conv1d_options o = {
-        .dilation = (int) dilation, .pad_left = pad, .pad_right = pad, .out = F32, .exact = exact};
-    return conv1d(x, a.weight, a.bias, o);
-}
-
 /* x [B, T, C] F32 -> the same shape. */
 static tensor *block_forward(const generator_config *c, const block *k, const tensor *x, bool exact) {
     const tensor *now = x;
     for (int d = 0; d < c->dilations; d++) {
         scope_begin();
-        tensor *h = convolve(k->first[d], activate(c, k->before_first[d], now, exact), k->dilations[d], exact);
-        if (!c->short_blocks) h = convolve(k->second[d], activate(c, k->before_second[d], h, exact), 1, exact);
+        tensor *h =
+            apply_conv_exactly(k->first[d], activate(c, k->before_first[d], now, exact), (int) k->dilations[d], exact);
+        if (!c->short_blocks)
+            h = apply_conv_exactly(k->second[d], activate(c, k->before_second[d], h, exact), 1, exact);
         tensor *next = scope_end_keep(add(now, h, F32));
         if (now != x) tensor_release((tensor *) now);
         now = next;
@@ -324,10 +319,10 @@ tensor *generator_forward(const generator *net, const tensor *mel) {
     const generator_config *c = &net->sizes;
     require(!recording() && mel->rank == 3 && mel->shape[2] == c->mels);
     scope_begin();
-    tensor *h = convolve(net->pre, c->normalise ? normalise(net, mel) : mel, 1, is_exact(c, 0));
+    tensor *h = apply_conv_exactly(net->pre, c->normalise ? normalise(net, mel) : mel, 1, is_exact(c, 0));
     for (int i = 0; i < c->stages; i++) h = stage_forward(net, i, h);
     h = net->last.alpha ? activate(c, net->last, h, is_exact(c, 0)) : leaky_relu(h, LAST_SLOPE, operands());
-    tensor *y = convolve(net->post, h, 1, is_exact(c, 0)); /* [B, T, 1] */
+    tensor *y = apply_conv_exactly(net->post, h, 1, is_exact(c, 0)); /* [B, T, 1] */
     y->rank = 2;
     for (int64_t i = 0, n = count(y); i < n; i++) {
         const float v = f32(y)[i];

@@ -345,10 +345,7 @@ static tensor *activate(activation a, const tensor *x, bool exact) {
 static const tensor *weight_of(const layer *l) { return l->gain ? weight_norm(l->weight, l->gain) : l->weight; }
 
 static tensor *convolve(const layer *l, const tensor *x, int dilation, bool exact) {
-    const tensor *w = weight_of(l);
-    const int pad = (int) (w->shape[2] / 2) * dilation;
-    const conv1d_options o = {.dilation = dilation, .pad_left = pad, .pad_right = pad, .out = F32, .exact = exact};
-    return conv1d(x, w, l->bias, o);
+    return apply_conv_exactly((affine){weight_of(l), l->bias}, x, dilation, exact);
 }
 
 static tensor *unit_forward(const unit *u, const tensor *x, int dilation, bool exact) {

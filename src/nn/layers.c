@@ -23,6 +23,12 @@ tensor *apply_conv(affine a, const tensor *x, int dilation, dtype out) {
     return conv1d_same(x, a.weight, a.bias, dilation, out);
 }
 
+tensor *apply_conv_exactly(affine a, const tensor *x, int dilation, bool exact) {
+    const int pad = (int) (a.weight->shape[2] / 2) * dilation;
+    const conv1d_options o = {.dilation = dilation, .pad_left = pad, .pad_right = pad, .out = F32, .exact = exact};
+    return conv1d(x, a.weight, a.bias, o);
+}
+
 tensor *apply_linear(affine a, const tensor *x) { return linear(x, a.weight, a.bias); }
 
 const tensor *keep_packed(tensor *t, const char *name) {

@@ -18,6 +18,8 @@ affine bind_linear(binder *b, const char *name, int64_t out, int64_t in);
 
 /* conv1d that keeps the length. */
 tensor *apply_conv(affine a, const tensor *x, int dilation, dtype out);
+/* The same to F32; exact: with F32 operands whatever the precision. */
+tensor *apply_conv_exactly(affine a, const tensor *x, int dilation, bool exact);
 tensor *apply_linear(affine a, const tensor *x);
 
 /* t itself, made of parameters: matrix operations keep its packed form as they keep a parameter's. */
