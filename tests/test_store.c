@@ -12,6 +12,10 @@
 #include "store/store.h"
 
 #define FOLDER TEST_DATA "/store/"
+#define PARITY TEST_DATA "/parity/"
+#define DIFFWAVE_LEGACY PARITY "diffwave/checkpoint_legacy/weights-2.pt"
+#define DIFFWAVE_FLAT PARITY "diffwave/checkpoint_flat/weights.pt"
+#define WAVEGRAD_ZIP PARITY "wavegrad/checkpoint_pt/weights-2.pt"
 
 /* ---- what is read is right */
 
@@ -25,11 +29,11 @@ static void test_forms(void **state) {
     (void) state;
     static const struct {
         const char *file, *kind;
-    } forms[] = {{"zip.pt", "PyTorch zip"}, {"legacy.pt", "PyTorch legacy"}, {"flat.pt", "PyTorch zip"}};
+    } forms[] = {{DIFFWAVE_LEGACY, "PyTorch legacy"}, {DIFFWAVE_FLAT, "PyTorch zip"}};
     for (size_t f = 0; f < sizeof forms / sizeof *forms; f++) {
         scope_begin();
         store *expected = store_open(FOLDER "expected.safetensors");
-        store *s = store_open(format(FOLDER "%s", forms[f].file));
+        store *s = store_open(forms[f].file);
         assert_string_equal(store_kind(s), forms[f].kind);
         assert_int_equal(store_count(s), 46);
         for (size_t i = 0; i < 46; i++) {
@@ -40,11 +44,12 @@ static void test_forms(void **state) {
     }
 }
 
-static void test_half(void **state) {
-    (void) state;
+/* The same weights in half precision: names, types and bits. */
+static void assert_halves(const char *half, const char *full, size_t tensors) {
     scope_begin();
-    store *s = store_open(FOLDER "half.pt"), *expected = store_open(FOLDER "expected.safetensors");
-    for (size_t i = 0; i < store_count(expected); i++) {
+    store *s = store_open(half), *expected = store_open(full);
+    assert_int_equal(store_count(expected), tensors);
+    for (size_t i = 0; i < tensors; i++) {
         const char *name = store_at(expected, i)->name;
         assert_int_equal(store_find(s, name)->type, F16);
         tensor *rounded = tensor_convert(store_read(expected, name), F16);
@@ -53,29 +58,43 @@ static void test_half(void **state) {
     scope_end();
 }
 
+static void test_half(void **state) {
+    (void) state;
+    assert_halves(FOLDER "half.pt", FOLDER "expected.safetensors", 46);
+    assert_halves(PARITY "wavegrad/checkpoint_f16/weights.pt", WAVEGRAD_ZIP, 108);
+}
+
 /* The optimizer beside the network: its tensors under their full path, its numbers in the metadata. */
 static void test_checkpoint(void **state) {
     (void) state;
-    static const char *const files[] = {"zip", "legacy"};
+    static const struct {
+        const char *file, *io, *second, *weight;
+        int crop_frames, levels;
+    } rows[] = {{DIFFWAVE_LEGACY, PARITY "diffwave/checkpoint_legacy/io.safetensors", "optimizer.state.44.exp_avg_sq",
+                 "model.input_projection.weight", 62, 50},
+                {WAVEGRAD_ZIP, PARITY "wavegrad/checkpoint_pt/io.safetensors", "optimizer.state.106.exp_avg_sq",
+                 "model.last_conv.weight", 24, 1000}};
     for (int i = 0; i < 2; i++) {
         scope_begin();
-        store *s = store_open_all(format(FOLDER "%s.pt", files[i]));
-        store *io = store_open(format(FOLDER "%s_io.safetensors", files[i]));
+        store *s = store_open_all(rows[i].file), *io = store_open(rows[i].io);
         assert_same(s, "optimizer.state.0.exp_avg", io, "out.exp_avg_a");
-        assert_same(s, "optimizer.state.44.exp_avg_sq", io, "out.exp_avg_sq_b");
-        assert_non_null(store_find(s, "model.input_projection.weight"));
+        assert_same(s, rows[i].second, io, "out.exp_avg_sq_b");
+        assert_non_null(store_find(s, rows[i].weight));
         config m = store_metadata(s);
         assert_int_equal(config_int(m, "step", -1, -1, 100), 2);
         config params = config_get(m, "params");
-        assert_int_equal(config_int(params, "residual_layers", 0, 0, 100), 4);
-        assert_int_equal(config_count(config_get(params, "noise_schedule")), 50);
-        assert_false(config_bool(params, "unconditional", true));
-        assert_false(config_has(params, "max_grad_norm"));
+        assert_int_equal(config_int(params, "crop_mel_frames", 0, 0, 100), rows[i].crop_frames);
+        assert_int_equal(config_count(config_get(params, "noise_schedule")), rows[i].levels);
         config groups = config_get(config_get(m, "optimizer"), "param_groups");
         assert_true(config_number(config_at(groups, 0), "lr", 0, 0, 1) == 2e-4);
         assert_false(config_has(m, "model"));
         scope_end();
     }
+    scope_begin();
+    config params = config_get(store_metadata(store_open_all(DIFFWAVE_LEGACY)), "params");
+    assert_false(config_bool(params, "unconditional", true));
+    assert_false(config_has(params, "max_grad_norm"));
+    scope_end();
 }
 
 /* ---- writing */
@@ -231,11 +250,11 @@ static void test_damage(void **state) {
     each_truncation(temporary("written.safetensors"), 1);
     each_truncation(temporary("a.npy"), 1);
     each_truncation(FOLDER "half.pt", 97);
-    each_truncation(FOLDER "legacy.pt", 977);
+    each_truncation(DIFFWAVE_LEGACY, 977);
     each_flip(temporary("written.safetensors"), 1);
     each_flip(temporary("a.npy"), 1);
     each_flip(FOLDER "half.pt", 29);
-    each_flip(FOLDER "legacy.pt", 211);
+    each_flip(DIFFWAVE_LEGACY, 211);
     scope_end();
 }
 
@@ -537,10 +556,10 @@ static void each_fault(const char *path, fault_kind kind, hiss_code code) {
 
 static void test_faults(void **state) {
     (void) state;
-    each_fault(FOLDER "zip.pt", FAULT_ALLOC, HISS_ERROR_MEMORY);
-    each_fault(FOLDER "legacy.pt", FAULT_ALLOC, HISS_ERROR_MEMORY);
+    each_fault(WAVEGRAD_ZIP, FAULT_ALLOC, HISS_ERROR_MEMORY);
+    each_fault(DIFFWAVE_LEGACY, FAULT_ALLOC, HISS_ERROR_MEMORY);
     each_fault(FOLDER "expected.safetensors", FAULT_ALLOC, HISS_ERROR_MEMORY);
-    each_fault(FOLDER "zip.pt", FAULT_READ, HISS_ERROR_FILE);
+    each_fault(WAVEGRAD_ZIP, FAULT_READ, HISS_ERROR_FILE);
 }
 
 /* ---- shards */
