@@ -10,6 +10,7 @@
 #include "base/parallel.h"
 #include "eval/closeness.h"
 #include "signal/envelope.h"
+#include "signal/griffin_lim.h"
 #include "signal/resynthesis.h"
 #include "systems/generate.h"
 
@@ -29,40 +30,21 @@ static void copy(const model *m, const float *real, int64_t n, float *out) {
     memcpy(out, real, (size_t) n * sizeof(float));
 }
 
-/* Griffin and Lim 1984 with momentum 0.99 (Perraudin et al. 2013), from the envelope and random phases. */
-static void griffin_lim(const model *m, const float *real, int64_t n, float *out) {
-    enum { ROUNDS = 32 };
-    static const float MOMENTUM = 0.99f;
+/* From the envelope and random phases. */
+static void by_griffin_lim(const model *m, const float *real, int64_t n, float *out) {
     (void) m;
     mel_front f = mel_front_named("hiss");
     const tensor *mel = mel_compute(&f, real, n);
     const int64_t F = mel->shape[0], K = f.stft.n_fft / 2 + 1;
     const mel_envelope *e = mel_envelope_new(&f);
-    float *magnitude = NEW_ARRAY(float, F *K), *before = NEW_ARRAY(float, F *K * 2);
-    for (int64_t i = 0; i < F; i++) mel_envelope_of(e, f32(mel) + i * f.bands, magnitude + i * K);
-    tensor *spectrum = tensor_new(F32, SHAPE(F, K, 2));
+    tensor *magnitude = tensor_new(F32, SHAPE(F, K)), *start = tensor_new(F32, SHAPE(F, K, 2));
+    for (int64_t i = 0; i < F; i++) mel_envelope_of(e, f32(mel) + i * f.bands, f32(magnitude) + i * K);
     for (int64_t i = 0; i < F * K; i++) {
         const float phase = (float) (2 * M_PI * random_uniform((random_key){1, 2}, (uint64_t) i));
-        f32(spectrum)[2 * i] = magnitude[i] * cosf(phase);
-        f32(spectrum)[2 * i + 1] = magnitude[i] * sinf(phase);
+        f32(start)[2 * i] = cosf(phase);
+        f32(start)[2 * i + 1] = sinf(phase);
     }
-    for (int round = 0; round <= ROUNDS; round++) {
-        scope_begin();
-        const tensor *x = stft_inverse(&f.stft, spectrum, n);
-        memcpy(out, f32(x), (size_t) n * sizeof(float));
-        const tensor *again = stft(&f.stft, out, n);
-        for (int64_t i = 0; i < F * K; i++) {
-            float c[2];
-            for (int p = 0; p < 2; p++) {
-                const float now = f32(again)[2 * i + p];
-                c[p] = now - MOMENTUM / (1 + MOMENTUM) * before[2 * i + p];
-                before[2 * i + p] = now;
-            }
-            const float size = fmaxf(hypotf(c[0], c[1]), 1e-9f);
-            for (int p = 0; p < 2; p++) f32(spectrum)[2 * i + p] = magnitude[i] * c[p] / size;
-        }
-        scope_end();
-    }
+    memcpy(out, griffin_lim(&f.stft, magnitude, start, 32, 0.99f, n)->data, (size_t) n * sizeof(float));
 }
 
 static float *put_at;
@@ -98,7 +80,7 @@ static void through_model(const model *m, const float *real, int64_t n, float *o
 }
 
 static const way WAYS[] = {
-    {"real", copy}, {"Griffin-Lim 32", griffin_lim}, {"true magnitudes", true_magnitudes}, {"model", through_model}};
+    {"real", copy}, {"Griffin-Lim 32", by_griffin_lim}, {"true magnitudes", true_magnitudes}, {"model", through_model}};
 enum { WAY_COUNT = sizeof WAYS / sizeof *WAYS };
 
 /* --- sounds made on purpose --- */

@@ -43,11 +43,13 @@ vggish *vggish_bind(const store *s, binder *b) {
 
 /* --- front end --- */
 
+enum { N_FFT = 512 };
+
 /* Triangles straight in mel, 125 to 7500 Hz; no DC. */
-static mel_bank *bank_of(int n_fft) {
+mel_bank *vggish_bank(void) {
     const double low = mel_from_hz(MEL_HTK, 125), step = (mel_from_hz(MEL_HTK, 7500) - low) / (VGGISH_BANDS + 1);
     mel_bank *b = NEW(mel_bank);
-    *b = (mel_bank){.bands = VGGISH_BANDS, .bins = n_fft / 2 + 1};
+    *b = (mel_bank){.bands = VGGISH_BANDS, .bins = N_FFT / 2 + 1};
     b->first = NEW_ARRAY(int, b->bands);
     b->count = NEW_ARRAY(int, b->bands);
     b->offset = NEW_ARRAY(int, b->bands);
@@ -56,26 +58,32 @@ static mel_bank *bank_of(int n_fft) {
         b->offset[m] = m * b->bins;
         b->count[m] = b->bins;
         for (int k = 1; k < b->bins; k++) {
-            double at = (mel_from_hz(MEL_HTK, (double) k * VGGISH_RATE / n_fft) - low) / step - m;
+            double at = (mel_from_hz(MEL_HTK, (double) k * VGGISH_RATE / N_FFT) - low) / step - m;
             b->values[m * b->bins + k] = (float) fmax(0, fmin(at, 2 - at));
         }
     }
     return b;
 }
 
-tensor *vggish_patches(const float *samples, int64_t n) {
-    enum { WINDOW = 400, HOP = 160, N_FFT = 512, BEFORE = (N_FFT - WINDOW) / 2 };
+tensor *vggish_mel(const float *samples, int64_t n) {
+    enum { WINDOW = 400, HOP = 160, BEFORE = (N_FFT - WINDOW) / 2 };
     const stft_shape window = {N_FFT, WINDOW, HOP, STFT_UNPADDED, false};
-    const int64_t frames = n < WINDOW ? 0 : 1 + (n - WINDOW) / HOP, patches = frames / VGGISH_FRAMES;
-    if (!patches) return NULL;
-    tensor *out = tensor_new(F32, SHAPE(patches, VGGISH_FRAMES, VGGISH_BANDS));
+    const int64_t frames = n < WINDOW ? 0 : 1 + (n - WINDOW) / HOP;
+    if (!frames) return NULL;
+    tensor *out = tensor_new(F32, SHAPE(frames, VGGISH_BANDS));
     scope_begin();
     float *moved = NEW_ARRAY(float, n + 2 * BEFORE); /* the window begins with the frame, not in its middle */
     memcpy(moved + BEFORE, samples, (size_t) n * sizeof(float));
-    const tensor *mel = band_spectrum(&window, bank_of(N_FFT), BANDS_MAGNITUDE, moved, n + 2 * BEFORE);
+    const tensor *mel = band_spectrum(&window, vggish_bank(), BANDS_MAGNITUDE, moved, n + 2 * BEFORE);
     for (int64_t i = 0; i < count(out); i++) f32(out)[i] = logf(f32(mel)[i] + 0.01f);
     scope_end();
     return out;
+}
+
+tensor *vggish_patches(const float *samples, int64_t n) {
+    tensor *mel = vggish_mel(samples, n);
+    const int64_t patches = mel ? mel->shape[0] / VGGISH_FRAMES : 0;
+    return patches ? tensor_wrap(F32, SHAPE(patches, VGGISH_FRAMES, VGGISH_BANDS), f32(mel)) : NULL;
 }
 
 /* --- network --- */

@@ -4,6 +4,7 @@
 #define HISS_MODELS_VGGISH_H
 
 #include "nn/bind.h"
+#include "signal/mel.h"
 
 enum { VGGISH_RATE = 16000, VGGISH_FRAMES = 96, VGGISH_BANDS = 64, VGGISH_FEATURES = 128 };
 
@@ -12,7 +13,10 @@ typedef struct vggish vggish;
 bool vggish_known(const store *s);
 /* With the PCA (pca_eigen_vectors, pca_means) where the file holds it. */
 vggish *vggish_bind(const store *s, binder *b);
-/* n samples at 16 kHz -> [P, 96, 64] without overlap; an incomplete patch is left out. P may be 0: NULL. */
+/* n samples at 16 kHz -> log-mels [frames, 64], or NULL where there is no whole frame; their bank. */
+tensor *vggish_mel(const float *samples, int64_t n);
+mel_bank *vggish_bank(void);
+/* The same -> [P, 96, 64] without overlap; an incomplete patch is left out. P may be 0: NULL. */
 tensor *vggish_patches(const float *samples, int64_t n);
 /* -> [P, 128], before the last ReLU, as Frechet distances take it. */
 tensor *vggish_forward(const vggish *net, const tensor *patches);

@@ -23,17 +23,9 @@ struct parity_case {
     bool failed;
 };
 
-#pragma weak PARITY_TRAINING
-#pragma weak PARITY_TORCHRNG
-#pragma weak PARITY_DIFFUSION
-#pragma weak PARITY_SIGNAL
-#pragma weak PARITY_TEXT
-#pragma weak PARITY_EVAL
-#pragma weak PARITY_GENERATOR
-#pragma weak PARITY_STABLE_AUDIO
-static const parity_row *const TABLES[] = {PARITY_WAVES,     PARITY_TRAINING,  PARITY_TORCHRNG,
-                                           PARITY_DIFFUSION, PARITY_SIGNAL,    PARITY_TEXT,
-                                           PARITY_EVAL,      PARITY_GENERATOR, PARITY_STABLE_AUDIO};
+static const parity_row *const TABLES[] = {PARITY_WAVES,  PARITY_TRAINING,  PARITY_TORCHRNG,    PARITY_DIFFUSION,
+                                           PARITY_SIGNAL, PARITY_MEL,       PARITY_LEVELS,      PARITY_TEXT,
+                                           PARITY_EVAL,   PARITY_GENERATOR, PARITY_STABLE_AUDIO};
 
 config parity_info(const parity_case *c) { return c->info; }
 config parity_config(const parity_case *c) { return config_get(c->info, "config"); }
@@ -155,7 +147,7 @@ static int passed, failed;
 
 static const parity_row *find_row(const char *system, const char *part) {
     for (size_t t = 0; t < sizeof TABLES / sizeof *TABLES; t++)
-        for (const parity_row *r = TABLES[t]; r && r->system; r++)
+        for (const parity_row *r = TABLES[t]; r->system; r++)
             if (!strcmp(r->system, system) && (!r->part || !strcmp(r->part, part))) return r;
     return NULL;
 }

@@ -46,6 +46,6 @@ typedef struct {
     void (*run)(parity_case *c);
 } parity_row;
 extern const parity_row PARITY_WAVES[], PARITY_TRAINING[], PARITY_TORCHRNG[], PARITY_DIFFUSION[], PARITY_SIGNAL[],
-    PARITY_TEXT[], PARITY_EVAL[], PARITY_GENERATOR[], PARITY_STABLE_AUDIO[];
+    PARITY_MEL[], PARITY_LEVELS[], PARITY_TEXT[], PARITY_EVAL[], PARITY_GENERATOR[], PARITY_STABLE_AUDIO[];
 
 #endif

@@ -1,11 +1,9 @@
-/* Cases of src/signal: the STFT and its inverse, and the mel of hiss's own models (BigVGAN's). */
+/* Cases of src/signal: the STFT and its inverse, and phases by Griffin and Lim's rounds. */
 #include <math.h>
 #include <string.h>
 
 #include "parity.h"
-#include "signal/edit.h"
-#include "signal/mel.h"
-#include "signal/sinc.h"
+#include "signal/griffin_lim.h"
 #include "signal/stft.h"
 
 /* [..., bins, frames, 2] of the case to and from [frames, bins, 2], scaled. */
@@ -50,79 +48,47 @@ static void run_stft(parity_case *c) {
     for (size_t i = 0; i < config_count(transforms); i++) check_transform(c, config_at(transforms, i), (int) i);
 }
 
-static void run_bigvgan_mel(parity_case *c) {
-    const config settings = parity_config(c);
-    mel_front f = mel_front_named("hiss");
-    f.rate = (int) config_int(settings, "sampling_rate", f.rate, 1000, 768000);
-    f.stft.n_fft = (int) config_int(settings, "n_fft", f.stft.n_fft, 2, STFT_MAX_SIZE);
-    f.stft.window = (int) config_int(settings, "win_size", f.stft.n_fft, 1, STFT_MAX_SIZE);
-    f.stft.hop = (int) config_int(settings, "hop_size", f.stft.hop, 1, STFT_MAX_SIZE);
-    f.bands = (int) config_int(settings, "num_mels", f.bands, 1, 4096);
-    f.low_hz = config_number(settings, "fmin", 0, 0, 1e6);
-    f.high_hz = config_number(settings, "fmax", 0, 0, 1e6);
-    const tensor *sound = parity_in_f32(c, "audio"); /* [1, T] */
-    tensor *mel = mel_compute(&f, f32(sound), count(sound));
-    const tensor rows = {.type = F32, .rank = 3, .shape = {1, mel->shape[0], mel->shape[1]}, .data = mel->data};
-    parity_out(c, "mel", swap_last_two(&rows));
+/* --- Griffin and Lim --- */
+
+/* [K, F] of the case to [F, K]. */
+static tensor *turn_over(const tensor *t) {
+    const shape s = SHAPE(1, t->shape[0], t->shape[1]);
+    const tensor *turned = swap_last_two(tensor_wrap(F32, s, t->data));
+    return tensor_wrap(F32, SHAPE(t->shape[1], t->shape[0]), turned->data);
 }
 
-/* A recording stored as [channels, samples] times 32768, once for each of the gains. */
-static audio *repeated(const tensor *stored, const double *gains, size_t gain_count, int rate) {
-    const int64_t channels = stored->shape[0], T = stored->shape[1];
-    audio *a = audio_new(T * (int64_t) gain_count, (int) channels, rate);
-    for (int64_t i = 0; i < a->frames; i++)
-        for (int64_t k = 0; k < channels; k++)
-            a->samples[i * channels + k] = (float) (gains[i / T] * f32(stored)[k * T + i % T] / 32768);
-    return a;
-}
-
-static void run_loudness(parity_case *c) {
-    const config runs = config_get(parity_info(c), "runs");
-    const char *name;
-    json_t *value;
-    json_object_foreach(runs.value, name, value) {
-        const config r = config_get(runs, name);
-        size_t gain_count, peaks;
-        const double *gains = config_numbers(r, "gains", 64, &gain_count);
-        const double *peak = config_numbers(r, "true_peak", 64, &peaks);
-        const audio *a =
-            repeated(parity_in_f32(c, name), gains, gain_count, (int) config_need_int(r, "rate", 1, 1 << 20));
-        tensor *lufs = tensor_new(F32, SHAPE(1));
-        *f32(lufs) = (float) loudness(a);
-        parity_out(c, format("%s_lufs", name), lufs);
-        const double range = fabs(loudness_range(a) - config_number(r, "range_lu", 0, 0, 100));
-        if (a->frames > 3 * a->rate) parity_figure(c, format("%s range, LU", name), range, 0.5);
-        for (size_t i = 0; i < peaks; i++) {
-            const double over = decibel(true_peak(audio_channel(a, (int) i)) / peak[i]);
-            parity_figure(c, format("%s peak %zu, dB", name, i), fmax(over / 0.2, -over / 0.4), 1);
-        }
+/* Unit numbers of these phases, in turns; NULL: all 1. */
+static tensor *directions(const tensor *turns, const tensor *like) {
+    tensor *start = tensor_new(F32, SHAPE(like->shape[0], like->shape[1], 2));
+    for (int64_t i = 0; i < count(like); i++) {
+        const double phase = turns ? 2 * M_PI * f32(turns)[i] : 0;
+        f32(start)[2 * i] = (float) cos(phase);
+        f32(start)[2 * i + 1] = (float) sin(phase);
     }
+    return start;
 }
 
-static void run_resamplers(parity_case *c) {
+static void run_griffin_lim(parity_case *c) {
     static const struct {
-        const char *name;
-        const sinc_filter *filter;
-        int from, to;
-    } ROWS[] = {{"default_44100_16000", &SINC_TORCHAUDIO, 44100, 16000},
-                {"default_16000_48000", &SINC_TORCHAUDIO, 16000, 48000},
-                {"default_44100_32000", &SINC_TORCHAUDIO, 44100, 32000},
-                {"fadtk_44100_16000", &SINC_FADTK, 44100, 16000},
-                {"fadtk_22050_48000", &SINC_FADTK, 22050, 48000},
-                {"melody_44100_32000", &SINC_MELODY, 44100, 32000},
-                {"julius_44100_32000", &SINC_JULIUS, 44100, 32000},
-                {"julius_16000_24000", &SINC_JULIUS, 16000, 24000}};
-    const tensor *x = parity_in_f32(c, "x");
-    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
-        audio *a = audio_new(count(x), 1, ROWS[i].from);
-        for (int64_t k = 0; k < count(x); k++) a->samples[k] = f32(x)[k] / 32768;
-        const audio *b = sinc_resample(a, ROWS[i].to, ROWS[i].filter);
-        parity_out(c, ROWS[i].name, tensor_wrap(F32, SHAPE(b->frames), b->samples));
+        int rounds;
+        float momentum;
+    } RUNS[] = {{1, 0}, {2, 0.99f}, {32, 0.99f}};
+    const config info = parity_info(c);
+    const stft_shape s = {(int) config_need_int(info, "n_fft", 2, STFT_MAX_SIZE),
+                          (int) config_need_int(info, "win", 2, STFT_MAX_SIZE),
+                          (int) config_need_int(info, "hop", 1, STFT_MAX_SIZE), STFT_CENTRED, false};
+    const int64_t samples = config_need_int(info, "samples", 1, 1 << 20);
+    const tensor *magnitude = turn_over(parity_in_f32(c, "magnitude")), *factors = parity_in_f32(c, "start");
+    const tensor *phases = directions(turn_over(parity_in_f32(c, "phase")), magnitude);
+    tensor *start = tensor_new(F32, SHAPE(magnitude->shape[0], magnitude->shape[1], 2));
+    turn(f32(factors), f32(start), magnitude->shape[1], magnitude->shape[0], 1);
+    for (size_t i = 0; i < sizeof RUNS / sizeof *RUNS; i++) {
+        const int rounds = RUNS[i].rounds;
+        const float momentum = RUNS[i].momentum;
+        parity_out(c, format("torchaudio_%d", rounds), griffin_lim(&s, magnitude, start, rounds, momentum, samples));
+        parity_out(c, format("librosa_%d", rounds), griffin_lim(&s, magnitude, phases, rounds, momentum, samples));
     }
+    parity_out(c, "zero_phase", griffin_lim(&s, magnitude, directions(NULL, magnitude), 8, 0.99f, -1));
 }
 
-const parity_row PARITY_SIGNAL[] = {{"signal", "STFT", run_stft},
-                                    {"signal", "loudness and peaks", run_loudness},
-                                    {"signal", "resampling by formula", run_resamplers},
-                                    {"bigvgan", "mel", run_bigvgan_mel},
-                                    {0}};
+const parity_row PARITY_SIGNAL[] = {{"signal", "STFT", run_stft}, {"signal", "Griffin-Lim", run_griffin_lim}, {0}};
