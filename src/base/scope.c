@@ -1,50 +1,20 @@
-/* Scopes over a pool of blocks.
- *
- * A block is what the pool hands out: a 64-byte header and the data. Large allocations are a block each; small ones are
- * cut from chunks, which are blocks too. Lists are rings through a head inside the scope, so that a block leaves its
- * list, and a whole list joins another, without a search. Under HISS_SANITIZE every allocation, small ones too, is a
- * malloc of its own, so that the sanitizer sees the first byte beyond it. */
+/* Scopes over a pool of blocks (pool.h). Large allocations are a block each; small ones are cut from chunks, which are blocks too,
+ * but under HISS_SANITIZE. */
 #include "base/scope.h"
 
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/fault.h"
+#include "base/pool.h"
 
 enum {
-    ALIGN = 64,
     CHUNK_FIRST = 1 << 12, /* a scope's first chunk; each next one is twice as large */
-    CHUNK_LAST = 1 << 16,
-    HUGE_PAGE = 1 << 21,
-    MAPPED = 1 << 18, /* a block of so many bytes is a mapping: freed, it goes back whatever lies behind it */
-    CLASSES = 4 * 48
+    CHUNK_LAST = 1 << 16
 };
-
-/* Right before the data of every allocation. */
-typedef struct {
-    size_t size; /* as asked for */
-    uint32_t mark;
-} tag;
-#define LIVE UINT32_C(0x5C09EB10)
-
-typedef struct ring {
-    struct ring *prev, *next;
-} ring;
-
-typedef struct block {
-    ring link;    /* among a scope's blocks, or the free ones of its size class */
-    ring age;     /* free blocks: among all free ones, oldest first */
-    size_t taken; /* bytes with header */
-    uint64_t unused;
-    tag tag;
-} block;
-_Static_assert(sizeof(block) == ALIGN, "the data follow the header");
 
 typedef struct deferred {
     struct deferred *older;
@@ -70,215 +40,6 @@ struct scope {
 };
 
 static _Thread_local scope *current, *newest;
-
-static void ring_init(ring *r) { r->prev = r->next = r; }
-
-static void ring_add(ring *head, ring *r) {
-    r->prev = head->prev;
-    r->next = head;
-    head->prev->next = r;
-    head->prev = r;
-}
-
-static void ring_remove(ring *r) {
-    r->prev->next = r->next;
-    r->next->prev = r->prev;
-}
-
-/* All of `from` goes to the end of `to`. */
-static void ring_splice(ring *to, ring *from) {
-    if (from->next == from) return;
-    from->next->prev = to->prev;
-    to->prev->next = from->next;
-    from->prev->next = to;
-    to->prev = from->prev;
-    ring_init(from);
-}
-
-/* ---- the pool */
-
-static struct {
-    pthread_mutex_t lock;
-    ring free[CLASSES], oldest;
-    size_t cached, limit, in_use, peak;
-    bool ready;
-} pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static void pool_prepare(void) {
-    if (pool.ready) return;
-    for (int i = 0; i < CLASSES; i++) ring_init(&pool.free[i]);
-    ring_init(&pool.oldest);
-    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    pool.limit = pages > 0 && page > 0 ? (size_t) pages / 8 * (size_t) page : (size_t) 1 << 30;
-    pool.ready = true;
-}
-
-#ifndef HISS_SANITIZE
-/* Rounds up to 2^k * {4, 5, 6, 7} / 4 and numbers that size. */
-static int size_class(size_t *size) {
-    int k = 63 - __builtin_clzll((unsigned long long) *size);
-    size_t quarter = (size_t) 1 << (k - 2);
-    size_t steps = (*size - ((size_t) 1 << k) + quarter - 1) / quarter;
-    *size = ((size_t) 1 << k) + steps * quarter;
-    return (k - 6) * 4 + (int) steps;
-}
-#endif
-
-#ifndef HISS_SANITIZE
-/* Large blocks: the data begin on a 2 MiB boundary, as huge pages where there are any, so that of the last one no more is touched
- * than the data are long. The header stands at the end of a small page before. */
-typedef struct {
-    size_t page, whole; /* of the system; from that page to the end */
-} span;
-
-static span span_of(size_t size) {
-    const size_t page = (size_t) sysconf(_SC_PAGESIZE);
-    return (span){page, page + (size - sizeof(block) + page - 1) / page * page};
-}
-
-static block *system_map(size_t size) {
-    const span s = span_of(size);
-    uint8_t *p = mmap(NULL, s.whole + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED) return NULL;
-    uint8_t *data = (uint8_t *) (((uintptr_t) p + s.page + HUGE_PAGE - 1) & ~(uintptr_t) (HUGE_PAGE - 1)),
-            *start = data - s.page;
-    if (start > p) munmap(p, (size_t) (start - p));
-    if (start < p + HUGE_PAGE) munmap(start + s.whole, (size_t) (p + HUGE_PAGE - start));
-    madvise(data, s.whole - s.page, MADV_HUGEPAGE);
-    return (block *) data - 1;
-}
-#endif
-
-static block *system_take(size_t size) {
-#ifndef HISS_SANITIZE
-    if (size >= HUGE_PAGE) return system_map(size);
-    if (size >= MAPPED) {
-        void *start = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        return start == MAP_FAILED ? NULL : start;
-    }
-#endif
-    void *p;
-    return posix_memalign(&p, ALIGN, size) ? NULL : p;
-}
-
-static void system_give(block *b) {
-#ifndef HISS_SANITIZE
-    if (b->taken >= HUGE_PAGE) {
-        const span s = span_of(b->taken);
-        munmap((uint8_t *) (b + 1) - s.page, s.whole);
-        return;
-    }
-    if (b->taken >= MAPPED) {
-        munmap(b, b->taken);
-        return;
-    }
-#endif
-    free(b);
-}
-
-/* Frees the blocks unused for longest until at most `limit` bytes stay cached. */
-static void pool_shrink(size_t limit) {
-    while (pool.cached > limit) {
-        block *b = (block *) ((uint8_t *) pool.oldest.next - offsetof(block, age));
-        ring_remove(&b->age);
-        ring_remove(&b->link);
-        pool.cached -= b->taken;
-        system_give(b);
-    }
-}
-
-static block *pool_find(size_t *taken) {
-#ifdef HISS_SANITIZE
-    (void) taken;
-    return NULL;
-#else
-    ring *list = &pool.free[size_class(taken)];
-    if (list->next == list) return NULL;
-    block *b = (block *) list->prev; /* the last one freed: the warmest */
-    ring_remove(&b->link);
-    ring_remove(&b->age);
-    pool.cached -= b->taken;
-    return b;
-#endif
-}
-
-/* NULL when there is no memory. */
-static block *pool_take(size_t size) {
-    size_t taken = size + sizeof(block);
-    pthread_mutex_lock(&pool.lock);
-    pool_prepare();
-    block *b = pool_find(&taken);
-    if (!b) {
-        b = system_take(taken);
-        if (!b) { /* what is cached may be what is missing */
-            pool_shrink(0);
-            b = system_take(taken);
-        }
-    }
-    if (b) {
-        b->taken = taken;
-        b->tag = (tag){.size = size, .mark = LIVE};
-        pool.in_use += taken;
-        if (pool.in_use > pool.peak) pool.peak = pool.in_use;
-    }
-    pthread_mutex_unlock(&pool.lock);
-    return b;
-}
-
-/* With the lock held. */
-static void pool_give(block *b) {
-    pool.in_use -= b->taken;
-    b->tag.mark = 0;
-#ifdef HISS_SANITIZE
-    system_give(b);
-#else
-    size_t taken = b->taken;
-    ring_add(&pool.free[size_class(&taken)], &b->link);
-    ring_add(&pool.oldest, &b->age);
-    pool.cached += b->taken;
-    pool_shrink(pool.limit);
-#endif
-}
-
-/* All blocks of a ring, whose head may stand in one of them. */
-static void pool_give_all(ring *head) {
-    ring *r = head->next == head ? NULL : head->next;
-    if (!r) return;
-    head->prev->next = NULL;
-    pthread_mutex_lock(&pool.lock);
-    for (ring *next; r; r = next) {
-        next = r->next;
-        pool_give((block *) r);
-    }
-    pthread_mutex_unlock(&pool.lock);
-}
-
-size_t memory_in_use(void) {
-    pthread_mutex_lock(&pool.lock);
-    size_t n = pool.in_use;
-    pthread_mutex_unlock(&pool.lock);
-    return n;
-}
-
-size_t memory_peak(void) {
-    pthread_mutex_lock(&pool.lock);
-    size_t n = pool.peak;
-    pthread_mutex_unlock(&pool.lock);
-    return n;
-}
-
-void memory_peak_reset(void) {
-    pthread_mutex_lock(&pool.lock);
-    pool.peak = pool.in_use;
-    pthread_mutex_unlock(&pool.lock);
-}
-
-void memory_trim(void) {
-    pthread_mutex_lock(&pool.lock);
-    pool_prepare();
-    pool_shrink(0);
-    pthread_mutex_unlock(&pool.lock);
-}
 
 static _Noreturn void out_of_memory(size_t size) {
     fail(HISS_ERROR_MEMORY, "out of memory: %.3f MiB more are wanted, %.1f MiB are in use", (double) size / 0x1p20,
@@ -496,9 +257,7 @@ void block_release(void *data) {
     if (!data || tag_of(data)->size < SCOPE_LARGE) return;
     block *b = (block *) data - 1;
     ring_remove(&b->link);
-    pthread_mutex_lock(&pool.lock);
     pool_give(b);
-    pthread_mutex_unlock(&pool.lock);
 }
 
 foreign *foreign_keep(void *data, void (*give)(void *data)) {
