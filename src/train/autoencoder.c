@@ -74,7 +74,6 @@ static adopted_model *adopt(const char *from, config recipe) {
 /* --- its batches: crops of all channels from anywhere in a recording, which is decoded for each --- */
 
 typedef struct {
-    dataset *data;
     const recordings *list;
     int rate, channels;
     int64_t samples, positions, latent; /* T, N, L */
@@ -83,10 +82,12 @@ typedef struct {
 static double draw(random_key clip, uint64_t what) { return random_uniform(random_child(clip, what), 0); }
 enum { DRAW_CROP, DRAW_LEVEL, DRAW_NOISE };
 
-static void fill(const source *s, batch *b, int64_t i, const char *path, random_key clip) {
+static void fill(const void *of, batch *b, int64_t i, size_t which, random_key clip, bool training) {
+    (void) training;
+    const source *s = of;
     const int64_t T = s->samples, A = s->channels, each = s->positions * s->latent;
     scope_begin();
-    const audio *a = audio_read(path);
+    const audio *a = audio_read(s->list->items[which].path);
     const int64_t wanted = (T * a->rate + s->rate - 1) / s->rate + 1, spare = a->frames - wanted;
     const int64_t first = spare > 0 ? (int64_t) (draw(clip, DRAW_CROP) * (double) (spare + 1)) : 0;
     const audio *cut = spare > 0 ? audio_cut(a, first, wanted) : a, *fitted = audio_fit(cut, s->rate, T, (int) A);
@@ -97,36 +98,14 @@ static void fill(const source *s, batch *b, int64_t i, const char *path, random_
     b->level[i] = draw(clip, DRAW_LEVEL);
 }
 
-static batch *batch_new(const source *s, int64_t B) {
+static batch *batch_new(const void *of, int64_t B) {
+    const source *s = of;
     batch *b = NEW(batch);
     *b = (batch){.size = B,
                  .audio = tensor_new(F32, SHAPE(B, s->samples, s->channels)),
                  .noise = tensor_new(F32, SHAPE(B, s->positions, s->latent)),
                  .level = NEW_ARRAY(double, B),
                  .place = NEW_ARRAY(double, B)};
-    return b;
-}
-
-static batch *draw_crops(void *context, random_key key, int64_t index, int64_t size, double class_dropout) {
-    const source *s = context;
-    (void) class_dropout;
-    batch *b = batch_new(s, size);
-    for (int64_t i = 0; i < size; i++) {
-        random_key clip;
-        const size_t which = dataset_choose(s->data, key, index * size + i, &clip);
-        fill(s, b, i, s->list->items[which].path, clip);
-    }
-    return b;
-}
-
-static batch *hold_out_crops(void *context, random_key key, int64_t first, int64_t size) {
-    const source *s = context;
-    batch *b = batch_new(s, size);
-    for (int64_t i = 0; i < size; i++) {
-        random_key clip;
-        const size_t which = dataset_choose_held_out(s->data, key, first + i, &clip);
-        fill(s, b, i, s->list->items[which].path, clip);
-    }
     return b;
 }
 
@@ -138,7 +117,7 @@ static batch_source make_source(const trainable_data *d) {
     const oobleck_config *c = oobleck_sizes(m->learner.net);
     config_only(config_get(d->recipe, "data"), keys);
     source *s = NEW(source);
-    *s = (source){.data = d->data, .list = dataset_recordings(d->data), .rate = m->learner.rate};
+    *s = (source){.list = dataset_recordings(d->data), .rate = m->learner.rate};
     s->channels = (int) c->audio;
     s->latent = c->latent;
     s->samples = (d->adopted->samples + c->ratio - 1) / c->ratio * c->ratio;
@@ -153,7 +132,7 @@ static batch_source make_source(const trainable_data *d) {
         warn("skipped: %s", error.message);
     }
     dataset_keep(d->data, usable);
-    return (batch_source){s, draw_crops, hold_out_crops, false};
+    return dataset_made(&(batch_maker){d->data, s, batch_new, fill});
 }
 
 /* --- loss --- */

@@ -5,26 +5,14 @@
 #include <string.h>
 
 #include "base/progress.h"
-#include "base/text.h"
-#include "signal/edit.h"
-
-/* A prepared recording. Kept as 16 bits of its own peak, cached or not, so that both give the same batches. */
-typedef struct {
-    int64_t samples;
-    tensor *pcm; /* [samples] I16; NULL where features alone are kept */
-    float unit;  /* value of 1 */
-    tensor *mel; /* [frames, M] F32, or I16 as features, or NULL */
-} sound;
-
-static int64_t length_of(const sound *s) { return s->samples; }
-static const int16_t *pcm_of(const sound *s) { return s->pcm->data; }
+#include "train/prepared.h"
 
 typedef enum { UNKNOWN, CACHED, PASSING, BROKEN } sound_state;
 
 struct dataset {
     dataset_settings settings;
     recordings *list;
-    sound *sounds;
+    prepared *sounds;
     sound_state *state;
     size_t *part[2], part_count[2]; /* indices: training, held out */
     size_t *by_class, *class_start; /* training indices sorted by class; where each class begins */
@@ -36,148 +24,15 @@ struct dataset {
     double seconds;
 };
 
-/* --- settings --- */
-
-static const char *const NORMALISE_NAMES[] = {"none", "peak", "loudness"};
-
-static normalise_kind read_normalise(config c) {
-    const char *word = config_string(c, "normalise", "none");
-    for (int i = 0; i < 3; i++)
-        if (!strcmp(word, NORMALISE_NAMES[i])) return (normalise_kind) i;
-    fail(HISS_ERROR_ARGUMENT, "%s: normalise: '%s' is not known; %s", c.where, word, suggest(word, NORMALISE_NAMES, 3));
-}
-
-static bool read_either(config c, const char *key, const char *no, const char *yes) {
-    const char *word = config_string(c, key, no);
-    if (strcmp(word, no) && strcmp(word, yes))
-        fail(HISS_ERROR_ARGUMENT, "%s: %s: '%s' is neither '%s' nor '%s'", c.where, key, word, no, yes);
-    return !strcmp(word, yes);
-}
-
-dataset_settings dataset_settings_read(config c, int64_t hop) {
-    static const char *const keys[] = {"path",           "sample_rate", "seconds",  "frames",    "channel",
-                                       "trim_db",        "normalise",   "level_db", "fade",      "crop",
-                                       "shortest",       "held_out",    "balance",  "cache_mib", "class",
-                                       "held_out_clips", "by_length",   "augment",  "latents",   NULL};
-    config_only(c, keys);
-    dataset_settings s = {.rate = (int) config_need_int(c, "sample_rate", 1000, 192000)};
-    s.samples = config_int(c, "frames", 0, 1, 1 << 20) * hop;
-    if (!s.samples) s.samples = (int64_t) ceil(config_number(c, "seconds", 1, 0.01, 600) * s.rate / (double) hop) * hop;
-    if (s.samples > (int64_t) 600 * s.rate) fail(HISS_ERROR_ARGUMENT, "%s: clips longer than 600 s", c.where);
-    s.first_channel = read_either(c, "channel", "mix", "first");
-    s.trim_db = config_number(c, "trim_db", 0, 0, 200);
-    s.normalise = read_normalise(c);
-    s.level_db = config_number(c, "level_db", s.normalise == NORMALISE_LOUDNESS ? -20 : -1, -70, 0);
-    s.fade_seconds = config_number(c, "fade", 0, 0, 1);
-    s.crop_start = read_either(c, "crop", "random", "start");
-    s.shortest = config_number(c, "shortest", 0, 0, 600);
-    s.held_out = config_number(c, "held_out", 0.05, 0, 0.9);
-    s.held_out_clips = config_int(c, "held_out_clips", 64, 1, 1 << 20);
-    s.balance = config_bool(c, "balance", false);
-    s.by_length = config_bool(c, "by_length", false);
-    s.augment = augmentation_read(c);
-    s.cache_bytes = config_int(c, "cache_mib", 512, 1, 1 << 20) << 20;
-    return s;
-}
-
-/* --- preparing one recording --- */
-
-/* Brings the level to what the recipe says; values beyond full scale are scaled down in any case. */
-static void normalise(audio *a, const dataset_settings *s) {
-    if (s->normalise == NORMALISE_PEAK) normalise_peak(a, s->level_db);
-    else if (s->normalise == NORMALISE_LOUDNESS) normalise_loudness(a, s->level_db, 0);
-    else if (audio_peak(a) > 1) normalise_peak(a, 0);
-}
-
-static void quantise(sound *to, const audio *a) {
-    float peak = audio_peak(a);
-    to->unit = peak / 32767;
-    to->samples = a->frames;
-    to->pcm = tensor_new(I16, SHAPE(a->frames));
-    for (int64_t i = 0; i < a->frames; i++)
-        ((int16_t *) to->pcm->data)[i] = (int16_t) lrintf(a->samples[i] / peak * 32767);
-}
-
-/* Of the sound as it will be heard, continued with zeros to a clip's length. */
-static tensor *mel_of_sound(const sound *s, const dataset_settings *settings) {
-    int64_t n = length_of(s), length = n > settings->samples ? n : settings->samples;
-    float *x = NEW_ARRAY(float, length);
-    for (int64_t i = 0; i < n; i++) x[i] = (float) pcm_of(s)[i] * s->unit;
-    return mel_compute(settings->mel, x, length);
-}
-
-/* Of the whole sound and the silence after it, as far as windows reach into it. */
-static tensor *features_of_sound(const audio *a, const mel_front *front) {
-    int64_t hop = front->stft.hop, length = (a->frames + front->stft.window / 2 + hop - 1) / hop * hop;
-    float *x = NEW_ARRAY(float, length);
-    memcpy(x, a->samples, (size_t) a->frames * sizeof(float));
-    tensor *mel = mel_compute(front, x, length), *kept = tensor_new(I16, shape_of(mel));
-    for (int64_t i = 0, n = count(mel); i < n; i++) {
-        float value = fminf(fmaxf(f32(mel)[i] * FEATURE_UNIT, INT16_MIN), INT16_MAX);
-        ((int16_t *) kept->data)[i] = (int16_t) lrintf(value);
-    }
-    return kept;
-}
-
-typedef struct {
-    const dataset_settings *settings;
-    const char *path;
-    sound result;
-} preparation;
-
-/* The result stays in the scope around the border's own. */
-static void prepare(void *argument) {
-    preparation *p = argument;
-    const dataset_settings *s = p->settings;
-    scope_begin();
-    audio *a = audio_read(p->path);
-    if (a->channels > 1) a = s->first_channel ? audio_channel(a, 0) : audio_mix_down(a);
-    if (a->rate != s->rate) a = audio_resample(a, s->rate);
-    if (!(audio_peak(a) > 1e-5f)) fail(HISS_ERROR_FORMAT, "%s: silent", p->path);
-    if (s->trim_db > 0) a = trim_silence(a, s->trim_db, 0.001, 0.01);
-    if ((double) a->frames < s->shortest * s->rate)
-        fail(HISS_ERROR_FORMAT, "%s: %.3f s is shorter than %g s", p->path, (double) a->frames / s->rate, s->shortest);
-    normalise(a, s);
-    if (s->features) {
-        p->result = (sound){.samples = a->frames, .mel = features_of_sound(a, s->mel)};
-        p->result.mel = scope_end_keep(p->result.mel);
-        scope_end_merge();
-        scope_begin();
-        return;
-    }
-    quantise(&p->result, a);
-    if (s->mel) {
-        p->result.mel = mel_of_sound(&p->result, s);
-        SCOPE_END_KEEP(&p->result.pcm, &p->result.mel);
-    } else {
-        p->result.pcm = scope_end_keep(p->result.pcm);
-    }
-    scope_end_merge();
-    scope_begin();
-}
-
-static int64_t bytes_of(const sound *s) {
-    return (s->pcm ? (int64_t) tensor_bytes(s->pcm) : 0) + (s->mel ? (int64_t) tensor_bytes(s->mel) : 0);
-}
-
 /* Decodes recording i into `home`; false if it is of no use, which is said once. */
-static bool load(dataset *d, size_t i, scope *home, sound *to) {
-    preparation p = {.settings = &d->settings, .path = d->list->items[i].path};
-    hiss_error error;
-    scope *before = scope_switch(home);
-    bool ok = try_run(prepare, &p, &error);
-    scope_switch(before);
-    if (!ok) {
-        if (error.code == HISS_ERROR_MEMORY || error.code == HISS_ERROR_INTERRUPTED) fail_again(&error);
-        d->state[i] = BROKEN;
-        warn("skipped: %s", error.message);
-    }
-    if (ok) *to = p.result;
-    return ok;
+static bool load(dataset *d, size_t i, scope *home, prepared *to) {
+    const bool usable = prepare_recording(d->list->items[i].path, &d->settings, home, to);
+    if (!usable) d->state[i] = BROKEN;
+    return usable;
 }
 
 /* The sound of recording i, from the cache or decoded into the current scope. */
-static bool fetch(dataset *d, size_t i, sound *to) {
+static bool fetch(dataset *d, size_t i, prepared *to) {
     if (d->state[i] == BROKEN) return false;
     if (d->state[i] == CACHED) *to = d->sounds[i];
     else return load(d, i, scope_current(), to);
@@ -193,8 +48,8 @@ static void fill_cache(dataset *d) {
             d->state[i] = PASSING;
         } else if (load(d, i, d->home, &d->sounds[i])) {
             d->state[i] = CACHED;
-            d->cached += bytes_of(&d->sounds[i]);
-            d->seconds += (double) length_of(&d->sounds[i]) / d->settings.rate;
+            d->cached += prepared_bytes(&d->sounds[i]);
+            d->seconds += (double) d->sounds[i].samples / d->settings.rate;
         }
     }
 }
@@ -235,8 +90,7 @@ static void weigh_by_length(dataset *d) {
     d->reach = NEW_ARRAY(double, d->part_count[0]);
     for (size_t i = 0; i < d->part_count[0]; i++) {
         const size_t item = d->part[0][i];
-        const double seconds =
-            d->state[item] == CACHED ? (double) length_of(&d->sounds[item]) / d->settings.rate : LONG;
+        const double seconds = d->state[item] == CACHED ? (double) d->sounds[item].samples / d->settings.rate : LONG;
         d->reach[i] = sum += pow(fmin(seconds, LONG), POWER);
     }
 }
@@ -249,7 +103,7 @@ dataset *dataset_open(const char *path, const dataset_settings *s) {
     d->list = recordings_find(path, s->held_out);
     if (s->class_names) recordings_use_classes(d->list, s->class_names, s->class_count);
     if (s->names_say) recordings_caption_by_name(d->list);
-    d->sounds = NEW_ARRAY(sound, d->list->count);
+    d->sounds = NEW_ARRAY(prepared, d->list->count);
     d->state = NEW_ARRAY(sound_state, d->list->count);
     d->home = scope_create();
     defer(destroy_home, d->home);
@@ -285,7 +139,7 @@ uint64_t dataset_fingerprint(const dataset *d) {
     for (size_t i = 0; i < d->list->count; i++) {
         for (const char *c = d->list->items[i].name; *c; c++) h = (h ^ (uint8_t) *c) * 0x100000001B3u;
         h = (h ^ (uint64_t) (d->list->items[i].class_index + 2)) * 0x100000001B3u;
-        h = (h ^ (uint64_t) (d->state[i] == CACHED ? length_of(&d->sounds[i]) : 0)) * 0x100000001B3u;
+        h = (h ^ (uint64_t) (d->state[i] == CACHED ? d->sounds[i].samples : 0)) * 0x100000001B3u;
     }
     return h;
 }
@@ -350,8 +204,8 @@ static size_t choose(dataset *d, random_key key, random_key clip, int64_t place,
 }
 
 /* T samples of the sound from a place in 0 .. 1 of where they can begin, with their features if it has any. */
-static void copy_clip(const dataset *d, const sound *s, double where, float *audio, int64_t T, float *mel) {
-    int64_t first = 0, n = length_of(s);
+static void copy_clip(const dataset *d, const prepared *s, double where, float *audio, int64_t T, float *mel) {
+    int64_t first = 0, n = s->samples;
     if (s->mel) {
         int64_t M = s->mel->shape[1], F = T / d->settings.mel->stft.hop, spare = s->mel->shape[0] - F;
         int64_t frame = d->settings.crop_start || spare <= 0 ? 0 : (int64_t) (where * (double) (spare + 1));
@@ -362,7 +216,7 @@ static void copy_clip(const dataset *d, const sound *s, double where, float *aud
     }
     int64_t length = n - first < T ? n - first : T;
     if (length < 0) length = 0;
-    for (int64_t i = 0; i < length; i++) audio[i] = (float) pcm_of(s)[first + i] * s->unit;
+    for (int64_t i = 0; i < length; i++) audio[i] = prepared_sample(s, first + i);
     memset(audio + length, 0, (size_t) (T - length) * sizeof(float));
     int64_t fade = (int64_t) (d->settings.fade_seconds * d->settings.rate);
     if (first + length >= n || s->mel) fade = 0; /* the recording's own end */
@@ -384,7 +238,7 @@ static batch *batch_new(const dataset *d, int64_t B) {
 }
 
 /* A clip at another playback rate: longer or shorter before it is resampled. */
-static void copy_varied(const dataset *d, const sound *s, random_key clip, float *x) {
+static void copy_varied(const dataset *d, const prepared *s, random_key clip, float *x) {
     const int64_t T = d->settings.samples;
     const double ratio = augment_rate(&d->settings.augment, random_child(clip, DRAW_VARIETY));
     if (ratio == 1) {
@@ -399,7 +253,7 @@ static void copy_varied(const dataset *d, const sound *s, random_key clip, float
 }
 
 /* Fills clip i of b from a sound. */
-static void fill_clip(const dataset *d, batch *b, int64_t i, const sound *s, random_key clip, bool varied) {
+static void fill_clip(const dataset *d, batch *b, int64_t i, const prepared *s, random_key clip, bool varied) {
     int64_t T = d->settings.samples, width = b->mel ? b->mel->shape[1] * b->mel->shape[2] : 0;
     float *x = f32(b->audio) + i * T;
     if (varied) copy_varied(d, s, clip, x);
@@ -410,7 +264,7 @@ static void fill_clip(const dataset *d, batch *b, int64_t i, const sound *s, ran
 }
 
 /* A usable recording for the clip, into the current scope; which one it is. Attempt 0 is the epoch's own. */
-static size_t fetch_some(dataset *d, random_key key, random_key clip, int64_t place, uint64_t first, sound *s) {
+static size_t fetch_some(dataset *d, random_key key, random_key clip, int64_t place, uint64_t first, prepared *s) {
     enum { ATTEMPTS = 1000 };
     for (uint64_t attempt = first; attempt < ATTEMPTS; attempt++) {
         const size_t item = choose(d, key, clip, place, attempt);
@@ -425,7 +279,7 @@ static void vary_clip(dataset *d, random_key key, random_key clip, int64_t place
     const random_key variety = random_child(clip, DRAW_VARIETY), other = random_child(clip, DRAW_SECOND);
     if (augment_mixes(&d->settings.augment, variety)) {
         scope_begin();
-        sound s;
+        prepared s;
         float *second = alloc((size_t) T * sizeof(float));
         fetch_some(d, key, other, place, 1, &s);
         copy_varied(d, &s, other, second);
@@ -435,30 +289,28 @@ static void vary_clip(dataset *d, random_key key, random_key clip, int64_t place
     augment_level(&d->settings.augment, variety, x, T);
 }
 
-size_t dataset_choose(dataset *d, random_key key, int64_t place, random_key *clip) {
-    *clip = random_child(random_child(key, PURPOSE_CLIPS), (uint64_t) place);
-    return choose(d, key, *clip, place, 0);
-}
-
 /* Spread over the list, which is sorted by name and so by class. */
 static size_t held_out_at(const dataset *d, int64_t place) {
     const size_t n = d->part_count[1];
     return (size_t) ((double) place / (double) dataset_held_out_clips(d) * (double) n) % n;
 }
 
-size_t dataset_choose_held_out(const dataset *d, random_key key, int64_t place, random_key *clip) {
-    *clip = random_child(random_child(key, PURPOSE_HELD_OUT), (uint64_t) place);
-    return d->part[1][held_out_at(d, place)];
+/* What is random in clip `place`. */
+static random_key clip_key(random_key key, uint64_t purpose, int64_t place) {
+    return random_child(random_child(key, purpose), (uint64_t) place);
 }
+
+/* Of a held-out clip: even over the levels. */
+static double level_at(int64_t place) { return fmod(0.5 + (double) place * 0.6180339887498949, 1); }
 
 batch *dataset_batch(dataset *d, random_key key, int64_t index, int64_t size, double class_dropout) {
     const bool varied = d->settings.augment.on;
     batch *b = batch_new(d, size);
     for (int64_t i = 0; i < size; i++) {
         int64_t place = index * size + i;
-        random_key clip = random_child(random_child(key, PURPOSE_CLIPS), (uint64_t) place);
+        random_key clip = clip_key(key, PURPOSE_CLIPS, place);
         scope_begin();
-        sound s;
+        prepared s;
         const size_t item = fetch_some(d, key, clip, place, 0, &s);
         fill_clip(d, b, i, &s, clip, varied);
         if (varied) vary_clip(d, key, clip, place, f32(b->audio) + i * d->settings.samples);
@@ -479,16 +331,16 @@ batch *dataset_held_out(dataset *d, random_key key, int64_t first, int64_t size)
     size_t n = d->part_count[1];
     for (int64_t i = 0; i < size; i++) {
         int64_t place = first + i;
-        random_key clip = random_child(random_child(key, PURPOSE_HELD_OUT), (uint64_t) place);
+        random_key clip = clip_key(key, PURPOSE_HELD_OUT, place);
         size_t item = held_out_at(d, place), tried = 0;
         scope_begin();
-        sound s;
+        prepared s;
         while (!fetch(d, d->part[1][item], &s)) {
             if (++tried == n) fail(HISS_ERROR_FILE, "no held-out recording can be read");
             item = (item + 1) % n;
         }
         fill_clip(d, b, i, &s, clip, false);
-        b->level[i] = fmod(0.5 + (double) place * 0.6180339887498949, 1); /* even over the levels */
+        b->level[i] = level_at(place);
         b->labels[i] = b->classes[i] = d->list->items[d->part[1][item]].class_index;
         scope_end();
     }
@@ -506,3 +358,32 @@ static batch *hold_out_clips(void *d, random_key key, int64_t first, int64_t siz
 }
 
 batch_source dataset_source(dataset *d) { return (batch_source){d, draw_clips, hold_out_clips, false}; }
+
+static batch *draw_made(void *context, random_key key, int64_t index, int64_t size, double class_dropout) {
+    const batch_maker *m = context;
+    (void) class_dropout;
+    batch *b = m->empty(m->source, size);
+    for (int64_t i = 0; i < size; i++) {
+        const int64_t place = index * size + i;
+        const random_key clip = clip_key(key, PURPOSE_CLIPS, place);
+        m->fill(m->source, b, i, choose(m->data, key, clip, place, 0), clip, true);
+    }
+    return b;
+}
+
+static batch *hold_out_made(void *context, random_key key, int64_t first, int64_t size) {
+    const batch_maker *m = context;
+    batch *b = m->empty(m->source, size);
+    for (int64_t i = 0; i < size; i++) {
+        const size_t which = m->data->part[1][held_out_at(m->data, first + i)];
+        m->fill(m->source, b, i, which, clip_key(key, PURPOSE_HELD_OUT, first + i), false);
+        b->level[i] = level_at(first + i);
+    }
+    return b;
+}
+
+batch_source dataset_made(const batch_maker *m) {
+    batch_maker *kept = NEW(batch_maker);
+    *kept = *m;
+    return (batch_source){kept, draw_made, hold_out_made, false};
+}

@@ -60,9 +60,6 @@ const size_t *dataset_part(const dataset *d, bool held_out, size_t *count);
 
 /* Leaves out the recordings that turned out to be of no use; fails if none is left. */
 void dataset_keep(dataset *d, const bool *usable);
-/* Which recording clip `place` of a run is, and the clip's key; which the held-out clip `place` is. Not for two threads at once. */
-size_t dataset_choose(dataset *d, random_key key, int64_t place, random_key *clip);
-size_t dataset_choose_held_out(const dataset *d, random_key key, int64_t place, random_key *clip);
 
 /* One batch. */
 typedef struct {
@@ -97,5 +94,15 @@ typedef struct {
     bool parallel; /* several threads may draw at once */
 } batch_source;
 batch_source dataset_source(dataset *d);
+
+/* Of a source that reads recordings by itself: a batch of this size to be filled, and clip i of it, from recording `which` with the
+ * draws that follow from `clip`. Held-out clips then get levels that are even over their range. */
+typedef struct {
+    dataset *data;
+    const void *source;
+    batch *(*empty)(const void *source, int64_t size);
+    void (*fill)(const void *source, batch *b, int64_t i, size_t which, random_key clip, bool training);
+} batch_maker;
+batch_source dataset_made(const batch_maker *m);
 
 #endif

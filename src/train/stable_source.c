@@ -224,7 +224,8 @@ static void fill_text(const source *s, batch *b, int64_t i, const item *from, ra
     scope_end();
 }
 
-static batch *batch_new(const source *s, int64_t B) {
+static batch *batch_new(const void *of, int64_t B) {
+    const source *s = of;
     const int64_t N = s->window, L = s->latent;
     batch *b = NEW(batch);
     *b = (batch){.size = B,
@@ -241,7 +242,8 @@ static batch *batch_new(const source *s, int64_t B) {
     return b;
 }
 
-static void fill(const source *s, batch *b, int64_t i, size_t which, random_key clip, bool training) {
+static void fill(const void *of, batch *b, int64_t i, size_t which, random_key clip, bool training) {
+    const source *s = of;
     const int64_t each = s->window * s->latent;
     const item *from = &s->items[which];
     fill_latents(s, b, i, from, clip, training);
@@ -252,32 +254,6 @@ static void fill(const source *s, batch *b, int64_t i, size_t which, random_key 
     const double dropout = training ? s->settings.dropout : 0;
     b->handles[i] = (draw(clip, DRAW_CROSS) >= dropout ? GIVEN_CROSS : 0) |
                     (draw(clip, DRAW_PREPEND) >= dropout ? GIVEN_PREPEND : 0);
-}
-
-/* --- batches --- */
-
-static batch *draw_windows(void *context, random_key key, int64_t index, int64_t size, double class_dropout) {
-    const source *s = context;
-    (void) class_dropout;
-    batch *b = batch_new(s, size);
-    for (int64_t i = 0; i < size; i++) {
-        random_key clip;
-        const size_t which = dataset_choose(s->settings.data, key, index * size + i, &clip);
-        fill(s, b, i, which, clip, true);
-    }
-    return b;
-}
-
-static batch *hold_out_windows(void *context, random_key key, int64_t first, int64_t size) {
-    const source *s = context;
-    batch *b = batch_new(s, size);
-    for (int64_t i = 0; i < size; i++) {
-        random_key clip;
-        const size_t which = dataset_choose_held_out(s->settings.data, key, first + i, &clip);
-        fill(s, b, i, which, clip, false);
-        b->level[i] = fmod(0.5 + (double) (first + i) * 0.6180339887498949, 1); /* even over the levels */
-    }
-    return b;
 }
 
 /* The sizes of the autoencoder, which is not kept open. */
@@ -313,5 +289,5 @@ batch_source stable_source(const stable_source_settings *settings) {
     if (s->text >= 0) keep_all_texts(s);
     memory_trim();
     dataset_keep(settings->data, usable);
-    return (batch_source){s, draw_windows, hold_out_windows, false};
+    return dataset_made(&(batch_maker){settings->data, s, batch_new, fill});
 }
