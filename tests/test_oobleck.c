@@ -2,6 +2,7 @@
  * the same in one piece, and its memory. */
 #include "gradient.h"
 
+#include "models/discriminator.h"
 #include "models/oobleck.h"
 #include "models/spectral_loss.h"
 
@@ -29,7 +30,18 @@ static tensor *call_stereo(tensor **in) {
 static tensor *call_draw(tensor **in) { return draw_latents(in[0], draw(SHAPE(2, 5, 3), 77)); }
 static tensor *call_divergence(tensor **in) { return divergence(in[0]); }
 
+static tensor *call_spectrum(tensor **in) {
+    const stft_shape padded = {8, 6, 3, STFT_CENTRED, false}, odd = {7, 7, 2, STFT_UNPADDED, false};
+    const tensor *a = complex_spectrum(in[0], &padded, 0.5f), *b = complex_spectrum(in[0], &odd, 1);
+    return concat_time(reshape(a, SHAPE(1, count(a), 1)), reshape(b, SHAPE(1, count(b), 1)));
+}
+static tensor *call_conv2d(tensor **in) {
+    return conv2d(in[0], in[1], in[2], (conv2d_options){.stride = {1, 2}, .dilation = {2, 1}, .pad = {2, 1}});
+}
+
 static const operation operations[] = {
+    {"complex_spectrum", {{3, {2, 23, 2}}}, 1, call_spectrum},
+    {"conv2d", {{4, {2, 7, 9, 3}}, {4, {4, 3, 3, 5}}, {1, {4}}}, 3, call_conv2d},
     {"spectral_loss", {{2, {2, 29}}, {2, {2, 29}}}, 2, call_spectral},
     {"losses of stereo", {{3, {2, 61, 2}}, {3, {2, 61, 2}}}, 2, call_stereo},
     {"draw_latents", {{3, {2, 5, 6}}}, 1, call_draw},

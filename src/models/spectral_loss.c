@@ -56,19 +56,6 @@ void spectral_terms(const tensor *x, const tensor *y, const stft_shape *s, float
     }
 }
 
-/* The gradient of a frame's samples from that of its bins, [K, 2]: the inverse transform halves all bins but the ends. */
-static void unwind_frame(stft_plan *inverse, const setting *k, float *bins, const float *window, float *to,
-                         float *room) {
-    const float n = (float) k->shape.n_fft;
-    for (int64_t i = 0; i < k->K; i++) {
-        const float factor = i == 0 || i == k->K - 1 ? n : n / 2;
-        bins[2 * i] *= factor;
-        bins[2 * i + 1] *= factor;
-    }
-    stft_frame_inverse(inverse, 0, bins, room);
-    for (int t = 0; t < k->shape.n_fft; t++) to[t] += window[t] * room[t];
-}
-
 /* d loss / d bins of one sound, of y or of x. */
 static void bin_gradients(const setting *k, const spectra *r, bool of_x, double unit, float *bins) {
     const double per_bin = unit / (double) (k->B * k->F * k->K), whole = unit / (double) k->B;
@@ -84,32 +71,16 @@ static void bin_gradients(const setting *k, const spectra *r, bool of_x, double 
     }
 }
 
-/* Samples of the padding are those of the sound, reflected. */
-static void fold(const setting *k, const float *padded, float *d) {
-    const int64_t pad = k->shape.n_fft / 2;
-    for (int64_t j = 0; j < k->T + 2 * pad; j++) {
-        int64_t i = j - pad;
-        if (i < 0) i = -i;
-        if (i >= k->T) i = 2 * (k->T - 1) - i;
-        d[i] += padded[j];
-    }
-}
-
 /* Adds to the gradient of y or of x. */
 static void add_gradients(const node *n, bool of_x, float *d) {
     const setting *k = n->options;
     const tensor *y = n->in[0], *x = n->in[1];
-    stft_plan *inverse = stft_plan_new_inverse(&k->shape, 1);
-    const float *window = stft_window(&k->shape);
-    float *room = NEW_ARRAY(float, k->shape.n_fft), *bins = NEW_ARRAY(float, 2 * k->F * k->K);
+    float *bins = NEW_ARRAY(float, 2 * k->F * k->K);
     for (int64_t b = 0; b < k->B; b++) {
         scope_begin();
         const spectra r = spectra_of(k, f32(x) + b * k->T, f32(y) + b * k->T);
-        float *padded = NEW_ARRAY(float, k->T + k->shape.n_fft);
         bin_gradients(k, &r, of_x, n->grad[0], bins);
-        for (int64_t f = 0; f < k->F; f++)
-            unwind_frame(inverse, k, bins + 2 * f * k->K, window, padded + f * k->shape.hop, room);
-        fold(k, padded, d + b * k->T);
+        stft_backward(&k->shape, bins, k->T, d + b * k->T);
         scope_end();
     }
 }

@@ -4,28 +4,11 @@
 #include <math.h>
 
 #include "base/parallel.h"
-#include "tensor/cpu/dnn.h"
-#include "tensor/device.h"
+#include "tensor/ops.h"
 
 tensor *planes_conv(const tensor *x, const tensor *w, const tensor *bias) {
-    require(x->rank == 4 && w->rank == 4 && w->shape[1] == x->shape[3] && w->shape[2] == 3 && w->shape[3] == 3);
-    conv_problem c = {.batch = x->shape[0], .in_h = x->shape[1], .in_w = x->shape[2], .in_c = x->shape[3]};
-    c.out_h = c.in_h;
-    c.out_w = c.in_w;
-    c.out_c = w->shape[0];
-    c.kernel_h = c.kernel_w = 3;
-    c.stride_h = c.stride_w = c.dilation_h = c.dilation_w = c.pad_h = c.pad_w = c.groups = 1;
-    bool was = device_switch(false); /* no device has it */
-    c.in = operands();
-    c.out = F32;
-    c.bias = bias != NULL;
-    tensor *y = tensor_new(F32, SHAPE(c.batch, c.out_h, c.out_w, c.out_c));
-    scope_begin();
-    conv_forward(&c, x->type == c.in ? host_data(x) : tensor_convert(x, c.in)->data, w, bias ? f32(bias) : NULL,
-                 y->data);
-    scope_end();
-    device_switch(was);
-    return y;
+    require(w->rank == 4 && w->shape[2] == 3 && w->shape[3] == 3);
+    return conv2d(x, w, bias, (conv2d_options){.pad = {1, 1}});
 }
 
 static float pooled(const float *x, int64_t right, int64_t down, pool_kind kind) {

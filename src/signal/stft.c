@@ -144,6 +144,41 @@ void stft_frame_inverse(stft_plan *p, int thread, const float *spectrum, float *
     frame_inverse(&p->threads[thread], p->n_fft, spectrum, samples);
 }
 
+/* --- the way back of its derivative --- */
+
+/* The gradient of a frame's samples from that of its bins [K, 2], added: the inverse transform halves all bins but the ends. */
+static void frame_backward(fft *inverse, const stft_shape *s, const float *bins, const float *window, float *to) {
+    const int n = s->n_fft, K = n / 2 + 1;
+    scope_begin();
+    float *weighed = NEW_ARRAY(float, 2 * K), *samples = NEW_ARRAY(float, n);
+    for (int k = 0; k < K; k++) {
+        const float factor = (float) (k == 0 || 2 * k == n ? n : n / 2.0);
+        weighed[2 * k] = factor * bins[2 * k];
+        weighed[2 * k + 1] = factor * bins[2 * k + 1];
+    }
+    frame_inverse(inverse, n, weighed, samples);
+    for (int t = 0; t < n; t++) to[t] += window[t] * samples[t];
+    scope_end();
+}
+
+void stft_backward(const stft_shape *s, const float *bins, int64_t n, float *d) {
+    const int64_t pad = pad_of(s), frames = stft_frames(s, n), K = s->n_fft / 2 + 1;
+    require(s->pad_zeros || n > pad);
+    scope_begin();
+    fft inverse = fft_new(s->n_fft, true);
+    const float *window = stft_window(s);
+    const int64_t reach = (frames - 1) * s->hop + s->n_fft;
+    float *padded = NEW_ARRAY(float, reach);
+    for (int64_t f = 0; f < frames; f++) frame_backward(&inverse, s, bins + 2 * f * K, window, padded + f * s->hop);
+    for (int64_t j = 0; j < reach; j++) { /* samples of the padding are those of the sound, reflected */
+        int64_t i = j - pad;
+        if (i < 0 && !s->pad_zeros) i = -i;
+        if (i >= n && !s->pad_zeros && pad) i = 2 * (n - 1) - i;
+        if (i >= 0 && i < n) d[i] += padded[j];
+    }
+    scope_end();
+}
+
 tensor *stft_inverse(const stft_shape *s, const tensor *spectrum, int64_t samples) {
     stft_check(s);
     const int64_t bins = s->n_fft / 2 + 1, frames = spectrum->shape[0], pad = pad_of(s);

@@ -32,6 +32,9 @@ float *stft_window(const stft_shape *s);
 
 /* [frames, bins, 2] re and im, bins = n_fft / 2 + 1. */
 tensor *stft(const stft_shape *s, const float *samples, int64_t n);
+/* Adds to d [samples] the gradient of the samples, given that of their bins [frames, bins, 2]. Reflection needs more samples than
+ * padding here. */
+void stft_backward(const stft_shape *s, const float *bins, int64_t samples, float *d);
 /* Overlap-added windowed frames over the overlap-added squared window; `samples` of them, those beyond the last frame
  * are zeros. samples < 0: all that remains of the frames without the padding. Fails where the windows leave a gap. */
 tensor *stft_inverse(const stft_shape *s, const tensor *spectrum, int64_t samples);

@@ -33,6 +33,14 @@ tensor *linear(const tensor *x, const tensor *w, const tensor *b);
 /* The same with w [N, M] (linear_columns.c). */
 tensor *linear_columns(const tensor *x, const tensor *w, const tensor *b);
 
+/* x [B, H, W, Cin], w [Cout, Cin, Kh, Kw], b [Cout] or NULL -> [B, H', W', Cout], F32; pairs are of height and width, padding is
+ * zeros on both sides, H' = (H + 2 pad - dilation (Kh - 1) - 1) / stride + 1. (conv2d.c) */
+typedef struct {
+    int stride[2], dilation[2]; /* 0 counts as 1 */
+    int pad[2];
+} conv2d_options;
+tensor *conv2d(const tensor *x, const tensor *w, const tensor *b, conv2d_options options);
+
 /* --- elementwise (elementwise.c) --- */
 
 /* A change of type that gradients pass through; x itself if it has the type already. */

@@ -343,4 +343,5 @@ const parity_row PARITY_STABLE_AUDIO[] = {{"stable_audio_open", "oobleck", run_o
                                           {"stable_audio_open", "inpainting", run_inpainting_model},
                                           {"stable_audio_open", "audio", run_prepare_audio},
                                           {"stable_audio_open", "training", run_stable_training},
+                                          {"stable_audio_open", "discriminator", run_discriminator},
                                           {0}};

@@ -8,5 +8,6 @@ void run_whole_model(parity_case *c);
 void run_inpainting_model(parity_case *c);
 void run_prepare_audio(parity_case *c);
 void run_stable_training(parity_case *c);
+void run_discriminator(parity_case *c);
 
 #endif

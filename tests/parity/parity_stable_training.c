@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "models/discriminator.h"
 #include "models/oobleck.h"
 #include "models/spectral_loss.h"
 #include "models/stable_condition.h"
@@ -185,6 +186,48 @@ static void run_oobleck_training(parity_case *c) {
         if (parity_has_out(c, name)) parity_out(c, name, tensor_wrap(F32, shape_of(p->value), p->grad));
     }
     scope_end();
+}
+
+/* --- the discriminator --- */
+
+static tensor *judged(const discriminator *d, const tensor *reals, const tensor *made) {
+    const judgement j = discriminator_judge(d, reals, made);
+    return add(scale(j.adversarial, 0.1f, F32), scale(j.features, 5, F32), F32);
+}
+
+void run_discriminator(parity_case *c) {
+    const precision asked = operands() == BF16 ? PRECISION_BF16 : PRECISION_F32;
+    precision_set(PRECISION_F32);
+    discriminator_config sizes =
+        discriminator_config_read(parity_config(c), config_int(parity_info(c), "channels", 2, 1, 64));
+    binder *b = binder_load(parity_checkpoint(c));
+    const discriminator *d = discriminator_bind(&sizes, b);
+    params *all = binder_finish(b, true);
+    tensor *reals = swap_last_two(parity_in_f32(c, "reals")), *made = swap_last_two(parity_in_f32(c, "made"));
+    params_zero_grad(all);
+    scope_begin();
+    tape_begin();
+    const tensor *loss = discriminator_loss(d, reals, made);
+    parity_out(c, "loss", loss);
+    backward(loss, 1);
+    for (size_t i = 0; i < all->count; i++) {
+        const param *p = all->items[i];
+        parity_out(c, format("grad.%s", p->name), tensor_wrap(F32, shape_of(p->value), p->grad));
+    }
+    scope_end();
+    const judgement j = discriminator_judge(d, reals, made);
+    parity_out(c, "adversarial", j.adversarial);
+    parity_out(c, "features", j.features);
+    sizes.relative = true;
+    binder *again = binder_load(parity_checkpoint(c));
+    parity_out(c, "relative_features", discriminator_judge(discriminator_bind(&sizes, again), reals, made).features);
+    scope_begin();
+    tape_begin();
+    tape_watch(made);
+    backward(judged(d, reals, made), 1);
+    parity_out(c, "made_grad", swap_last_two(tensor_from(tape_gradient(made), shape_of(made))));
+    scope_end();
+    precision_set(asked);
 }
 
 void run_stable_training(parity_case *c) {
