@@ -92,10 +92,9 @@ static void read_scales(discriminator_config *r, config c) {
 }
 
 discriminator_config discriminator_config_read(config c, int64_t channels) {
-    static const char *const keys[] = {"filters",   "n_ffts",       "hop_lengths",   "win_lengths",
-                                       "dilations", "kernel_size",  "stride",        "normalized",
-                                       "loss_type", "out_channels", "filters_scale", "normalize_losses",
-                                       NULL};
+    static const char *const keys[] = {
+        "filters",    "n_ffts",    "hop_lengths",  "win_lengths",   "dilations",        "kernel_size", "stride",
+        "normalized", "loss_type", "out_channels", "filters_scale", "normalize_losses", NULL};
     discriminator_config r = {.channels = channels, .dilations = {1, 2, 4}, .kernel = {3, 9}, .stride = {1, 2}};
     config_only(c, keys);
     r.filters = config_int(c, "filters", 32, 1, 4096);
@@ -148,8 +147,7 @@ static layer *bind_scale(const discriminator_config *c, binder *b) {
     layer *layers = NEW_ARRAY(layer, last + 2);
     for (int i = 0; i <= last; i++) {
         conv2d_options how = {{0}, {0}, {0}};
-        if (i && i < last)
-            how = (conv2d_options){{c->stride[0], c->stride[1]}, {(int) c->dilations[i - 1], 1}, {0}};
+        if (i && i < last) how = (conv2d_options){{c->stride[0], c->stride[1]}, {(int) c->dilations[i - 1], 1}, {0}};
         bind_push(b, "convs.%d", i);
         layers[i] = bind_layer(b, c->filters, i ? c->filters : 2 * c->channels, i < last ? c->kernel : small, how);
         bind_pop(b);
@@ -221,7 +219,9 @@ static tensor *hinge(const tensor *score, float sign) {
     return l1_loss(left, filled(left, 0));
 }
 
-static tensor *mean_of(const tensor *t) { return reshape(mean_time(reshape(t, SHAPE(1, count(t), 1)), NULL), SHAPE(1)); }
+static tensor *mean_of(const tensor *t) {
+    return reshape(mean_time(reshape(t, SHAPE(1, count(t), 1)), NULL), SHAPE(1));
+}
 
 tensor *discriminator_loss(const discriminator *d, const tensor *reals, const tensor *made) {
     const tensor *features[MOST_LAYERS];
@@ -241,7 +241,7 @@ static float size_of(const tensor *t) {
 }
 
 judgement discriminator_judge(const discriminator *d, const tensor *reals, const tensor *made) {
-    const tensor *wanted[MOST_LAYERS], *got[MOST_LAYERS];
+    const tensor *wanted[MOST_LAYERS] = {0}, *got[MOST_LAYERS] = {0};
     const int S = d->sizes.scale_count, layers = d->layers - 1;
     judgement r = {NULL, NULL};
     for (int i = 0; i < S; i++) {
@@ -251,8 +251,7 @@ judgement discriminator_judge(const discriminator *d, const tensor *reals, const
         r.adversarial = sum_of(r.adversarial, mean_of(examine(d, i, made, got)));
         for (int k = 0; k < layers; k++) {
             const float size = d->sizes.relative ? size_of(wanted[k]) + 1e-3f : 1;
-            r.features =
-                sum_of(r.features, scale(l1_loss(got[k], wanted[k]), 1 / (size * (float) (S * layers)), F32));
+            r.features = sum_of(r.features, scale(l1_loss(got[k], wanted[k]), 1 / (size * (float) (S * layers)), F32));
         }
     }
     r.adversarial = scale(r.adversarial, -1 / (float) S, F32);

@@ -1,6 +1,6 @@
 /* Training of the autoencoder of stable-audio-tools' models, its decoder or both halves, from a published file (Evans et al. 2024,
  * arXiv 2407.14358): short-time spectra, A weighted, of sum, difference and channels, and where the encoder learns the divergence
- * of what it believes. The original's discriminator is not here. B clips, T samples, A channels, N positions, L numbers of a latent. */
+ * of what it believes; by turns with a discriminator where one is named. B clips, T samples, A channels, N positions, L numbers of a latent. */
 #include <math.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -8,54 +8,39 @@
 #include "base/file.h"
 #include "base/progress.h"
 #include "base/text.h"
-#include "models/spectral_loss.h"
 #include "signal/fit.h"
 #include "systems/codec.h"
 #include "tensor/ops.h"
+#include "train/autoencoder_losses.h"
 #include "train/checkpoint.h"
 #include "train/published.h"
 #include "train/trainable.h"
 
-enum { MOST_RESOLUTIONS = 16, USUAL_SAMPLES = 65536 };
+enum { USUAL_SAMPLES = 65536 };
 
 typedef struct {
     codec_learner learner;
     bool encoder; /* learns too */
-    spectral_losses spectral;
-    float divergence; /* weight */
+    autoencoder_losses losses;
+    const discriminator *judge; /* or NULL */
+    bool judged;                /* in this step the autoencoder is told what the judge thinks */
 } autoencoder_training;
 
 /* --- what is trained --- */
 
-/* The recipe's "autoencoder"; resolutions of the original's configurations where it says nothing. */
-static spectral_losses read_losses(config own, int rate) {
-    static const double USUAL[] = {2048, 1024, 512, 256, 128, 64, 32};
-    size_t n, hops;
-    const double *sizes = config_numbers(own, "fft_sizes", MOST_RESOLUTIONS, &n);
-    const double *steps = config_numbers(own, "hop_sizes", MOST_RESOLUTIONS, &hops);
-    if (!n) sizes = USUAL, n = sizeof USUAL / sizeof *USUAL;
-    if (hops && hops != n) fail(HISS_ERROR_ARGUMENT, "%s: as many hop_sizes as fft_sizes are needed", own.where);
-    stft_shape *shapes = NEW_ARRAY(stft_shape, n);
-    for (size_t i = 0; i < n; i++) {
-        const double size = fmin(fmax(sizes[i], 0), STFT_MAX_SIZE + 1);
-        const double hop = hops ? fmin(fmax(steps[i], 0), STFT_MAX_SIZE + 1) : floor(size / 4);
-        shapes[i] = (stft_shape){(int) size, (int) size, (int) hop, STFT_CENTRED, false};
-        stft_check(&shapes[i]);
-    }
-    return (spectral_losses){shapes, (int) n, 1e-8f, config_bool(own, "weighted", true) ? rate : 0};
-}
+static params *make_judge(void *model, random_key key);
+static optimizer_settings judge_optimizer(const void *model);
+static bool judge_turn(void *model, int64_t step);
+static tensor *judge_loss(const void *model, const batch *b);
+static const rival_row DISCRIMINATOR = {"discriminator", make_judge, judge_optimizer, judge_turn, judge_loss};
 
 static adopted_model *adopt(const char *from, config recipe) {
-    static const char *const keys[] = {"encoder", "fft_sizes", "hop_sizes", "weighted", "divergence", NULL};
-    const config none = config_parse("{}", 2, "autoencoder"),
-                 own = config_has(recipe, "autoencoder") ? config_get(recipe, "autoencoder") : none;
     autoencoder_training *m = NEW(autoencoder_training);
     struct stat file;
-    config_only(own, keys);
     m->learner = codec_open_learning(from);
-    m->encoder = config_bool(own, "encoder", false);
-    m->spectral = read_losses(own, m->learner.rate);
-    m->divergence = (float) config_number(own, "divergence", 1e-4, 0, 1e6);
+    m->losses =
+        autoencoder_losses_read(recipe, m->learner.settings, m->learner.rate, oobleck_sizes(m->learner.net)->audio);
+    m->encoder = config_has(recipe, "autoencoder") && config_bool(config_get(recipe, "autoencoder"), "encoder", false);
     for (size_t i = 0; i < m->learner.parameters->count; i++) {
         param *p = m->learner.parameters->items[i];
         if (!m->encoder && starts_with(p->name, m->learner.encoder)) p->trainable = false;
@@ -67,6 +52,7 @@ static adopted_model *adopt(const char *from, config recipe) {
                          .settings = m->learner.settings,
                          .rate = m->learner.rate,
                          .samples = USUAL_SAMPLES,
+                         .rival = m->losses.judged ? &DISCRIMINATOR : NULL,
                          .bytes = stat(m->learner.weights, &file) ? 0 : file.st_size};
     return a;
 }
@@ -111,6 +97,16 @@ static batch *batch_new(const void *of, int64_t B) {
 
 static void try_recording(void *path) { audio_read(path); }
 
+/* Windows of the discriminator are not padded. */
+static void check_length(const autoencoder_training *m, int64_t samples) {
+    const discriminator_config *d = &m->losses.discriminator;
+    for (int i = 0; m->losses.judged && i < d->scale_count; i++)
+        if (d->scales[i].n_fft > samples)
+            fail(HISS_ERROR_ARGUMENT,
+                 "data.seconds: clips of %lld samples are shorter than the discriminator's window of %d",
+                 (long long) samples, d->scales[i].n_fft);
+}
+
 static batch_source make_source(const trainable_data *d) {
     static const char *const keys[] = {"path", "sample_rate", "seconds", "held_out", "held_out_clips", "balance", NULL};
     const autoencoder_training *m = d->adopted->network;
@@ -122,6 +118,7 @@ static batch_source make_source(const trainable_data *d) {
     s->latent = c->latent;
     s->samples = (d->adopted->samples + c->ratio - 1) / c->ratio * c->ratio;
     s->positions = oobleck_frames(m->learner.net, s->samples);
+    check_length(m, oobleck_samples(m->learner.net, s->positions));
     bool *usable = NEW_ARRAY(bool, s->list->count);
     for (size_t i = 0; i < s->list->count; i++) {
         hiss_error error;
@@ -140,35 +137,107 @@ static batch_source make_source(const trainable_data *d) {
 /* Of two channels as the original weighs them; of others each for itself. */
 static tensor *spectra_apart(const autoencoder_training *m, const tensor *x, const tensor *y) {
     const int64_t A = x->shape[2];
-    tensor *sum = A == 2 ? sum_and_difference_loss(x, y, &m->spectral) : NULL;
+    tensor *sum = A == 2 ? sum_and_difference_loss(x, y, &m->losses.spectral) : NULL;
     for (int channel = 0; channel < A; channel++) {
-        tensor *one = scale(channel_loss(x, y, channel, &m->spectral), 1 / (float) A, F32);
+        tensor *one = scale(channel_loss(x, y, channel, &m->losses.spectral), 1 / (float) A, F32);
         sum = sum ? add(sum, one, F32) : one;
     }
     return sum;
 }
 
+/* Recorded and decoded sound [B, T, A] of one length, and what the encoder gave. */
+typedef struct {
+    const tensor *x, *y, *encoded;
+    bool variational;
+} passed;
+
+static passed pass(const autoencoder_training *m, const batch *b) {
+    const oobleck *net = m->learner.net;
+    passed p = {.variational = oobleck_sizes(net)->variational};
+    const bool was = m->encoder ? false : tape_pause();
+    p.encoded = oobleck_encode(net, b->audio);
+    const tensor *z = p.variational ? draw_latents(p.encoded, b->noise) : p.encoded;
+    if (!m->encoder) tape_resume(was);
+    p.x = b->audio, p.y = oobleck_decode(net, z);
+    const int64_t n = p.y->shape[1] < p.x->shape[1] ? p.y->shape[1] : p.x->shape[1]; /* odd strides lose some */
+    if (p.y->shape[1] > n) p.y = slice_time(p.y, 0, n);
+    if (p.x->shape[1] > n) p.x = slice_time(p.x, 0, n);
+    return p;
+}
+
+static tensor *add_weighted(tensor *sum, const tensor *one, float weight) {
+    return add(sum, scale(one, weight, F32), F32);
+}
+
+static tensor *loss_of(const autoencoder_training *m, const passed *p) {
+    const autoencoder_losses *l = &m->losses;
+    tensor *sum = spectra_apart(m, p->x, p->y);
+    if (l->spectral_weight != 1) sum = scale(sum, l->spectral_weight, F32);
+    if (l->time_l1 > 0) sum = add_weighted(sum, l1_loss(p->y, p->x), l->time_l1);
+    if (l->time_l2 > 0) sum = add_weighted(sum, mse_loss(p->y, p->x), l->time_l2);
+    if (m->encoder && p->variational) sum = add_weighted(sum, divergence(p->encoded), l->divergence);
+    return sum;
+}
+
 static tensor *loss(const void *model, const batch *b, loss_trace *trace) {
     const autoencoder_training *m = model;
-    const oobleck *net = m->learner.net;
-    const bool variational = oobleck_sizes(net)->variational, was = m->encoder ? false : tape_pause();
-    const tensor *encoded = oobleck_encode(net, b->audio), *z = variational ? draw_latents(encoded, b->noise) : encoded;
-    if (!m->encoder) tape_resume(was);
-    const tensor *x = b->audio, *y = oobleck_decode(net, z);
-    const int64_t n = y->shape[1] < x->shape[1] ? y->shape[1] : x->shape[1]; /* odd strides lose some */
-    if (y->shape[1] > n) y = slice_time(y, 0, n);
-    if (x->shape[1] > n) x = slice_time(x, 0, n);
-    if (trace) *trace = (loss_trace){NULL, (tensor *) y, NULL};
-    tensor *sum = spectra_apart(m, x, y);
-    if (!m->encoder || !variational) return sum;
-    return add(sum, scale(divergence(encoded), m->divergence, F32), F32);
+    const passed p = pass(m, b);
+    if (trace) *trace = (loss_trace){NULL, (tensor *) p.y, NULL};
+    tensor *sum = loss_of(m, &p);
+    if (!m->judged) return sum;
+    const judgement j = discriminator_judge(m->judge, p.x, p.y);
+    sum = add_weighted(sum, j.adversarial, m->losses.adversarial);
+    return add_weighted(sum, j.features, m->losses.features);
+}
+
+/* Comparable with other steps: without the judge, who learns. */
+static tensor *measure(const void *model, const batch *b) {
+    const autoencoder_training *m = model;
+    const passed p = pass(m, b);
+    return loss_of(m, &p);
+}
+
+/* --- the discriminator: odd steps are its own, as the original's are --- */
+
+static const char JUDGE[] = "discriminator.";
+
+/* A file that training left may hold it. */
+static params *make_judge(void *model, random_key key) {
+    autoencoder_training *m = model;
+    const store *s = store_open(m->learner.weights);
+    bool there = false;
+    for (size_t i = 0; i < store_count(s); i++) there = there || starts_with(store_at(s, i)->name, JUDGE);
+    binder *b = there ? binder_load(s) : binder_new(key);
+    m->judge = discriminator_bind(&m->losses.discriminator, b);
+    params *p = binder_finish(b, false);
+    if (!there) discriminator_begin(m->judge);
+    return p;
+}
+
+static optimizer_settings judge_optimizer(const void *model) {
+    return ((const autoencoder_training *) model)->losses.optimizer;
+}
+
+static bool judge_turn(void *model, int64_t step) {
+    autoencoder_training *m = model;
+    m->judged = step >= m->losses.warmup;
+    return step % 2 == 1 && (m->losses.early || m->judged);
+}
+
+static tensor *judge_loss(const void *model, const batch *b) {
+    const autoencoder_training *m = model;
+    const bool was = tape_pause();
+    const passed p = pass(m, b);
+    tape_resume(was);
+    return discriminator_loss(m->judge, p.x, p.y);
 }
 
 /* --- saved as it came --- */
 
+/* A discriminator's are in the run's state alone. */
 static const char *same_name(const store *s, const char *name) {
     (void) s;
-    return name;
+    return starts_with(name, JUDGE) ? NULL : name;
 }
 
 static void write_weights(const saved_model *m, const char *path) {
@@ -188,4 +257,5 @@ const trainable TRAIN_AUTOENCODER = {.name = "autoencoder",
                                      .adopt = adopt,
                                      .layout = &LAYOUT,
                                      .source = make_source,
-                                     .loss = loss};
+                                     .loss = loss,
+                                     .measure = measure};

@@ -77,7 +77,7 @@ void checkpoint_prepare(const char *out, int64_t bytes) {
 static void set_text(json_t *o, const char *key, char *text) { json_object_set_new(o, key, json_string(text)); }
 
 /* Numbers as text that gives back every bit. */
-static void write_state(const char *path, const optimizer *o, const progress_state *s) {
+static void write_state(const char *path, const optimizer *o, const optimizer *rival, const progress_state *s) {
     json_t *m = json_make_object();
     set_text(m, "step", format("%" PRId64, s->step));
     set_text(m, "updates", format("%" PRId64, optimizer_updates(o)));
@@ -86,9 +86,17 @@ static void write_state(const char *path, const optimizer *o, const progress_sta
     set_text(m, "held_out", format("%a", s->held_out));
     set_text(m, "seed", format("%" PRIu64, s->seed));
     set_text(m, "data", format("%" PRIu64, s->data));
-    size_t n;
-    named_tensor *items = optimizer_state(o, &n);
-    safetensors_write(path, items, n, m);
+    size_t n, more = 0;
+    named_tensor *items = optimizer_state(o, &n), *others = rival ? optimizer_state(rival, &more) : NULL;
+    if (rival) {
+        set_text(m, "rival_updates", format("%" PRId64, optimizer_updates(rival)));
+        set_text(m, "rival_sum", format("%a", s->rival_sum));
+        set_text(m, "rival_count", format("%" PRId64, s->rival_count));
+    }
+    named_tensor *all = NEW_ARRAY(named_tensor, n + more + 1);
+    memcpy(all, items, n * sizeof *all);
+    if (more) memcpy(all + n, others, more * sizeof *all);
+    safetensors_write(path, all, n + more, m);
 }
 
 static void write_own_weights(const saved_model *m, const char *path) { params_save(m->weights, path, F32, NULL); }
@@ -104,7 +112,7 @@ static void write_files(const char *folder, const saved_model *m, optimizer *o, 
     m->layout->write_weights(m, path_join(folder, m->layout->weights));
     if (m->adapters) m->layout->write_adapters(m, path_join(folder, ADAPTERS));
     optimizer_swap_average(o);
-    write_state(path_join(folder, "state.safetensors"), o, state);
+    write_state(path_join(folder, "state.safetensors"), o, m->rival, state);
 }
 
 static void remove_old(const char *folder) {
@@ -185,6 +193,11 @@ progress_state checkpoint_restore(const char *folder, const saved_model *model, 
     if (p.step < 0) fail(HISS_ERROR_FORMAT, "%s: step %" PRId64 " in state.safetensors", folder, p.step);
     if (model->layout->frozen) restore_measured(path_join(folder, model->layout->weights), model->weights);
     optimizer_restore(o, s, strtoll(need(m, "updates"), NULL, 10));
+    if (model->rival) {
+        p.rival_sum = strtod(need(m, "rival_sum"), NULL);
+        p.rival_count = strtoll(need(m, "rival_count"), NULL, 10);
+        optimizer_restore(model->rival, s, strtoll(need(m, "rival_updates"), NULL, 10));
+    }
     scope_end();
     return p;
 }

@@ -11,7 +11,9 @@ typedef struct {
     int64_t step;
     double loss_sum; /* since the last report, so that a resumed run reports the same */
     int64_t loss_count;
-    double held_out;     /* NAN: not measured yet */
+    double held_out;  /* NAN: not measured yet */
+    double rival_sum; /* the same of the rival's steps */
+    int64_t rival_count;
     uint64_t seed, data; /* of the run; dataset_fingerprint */
 } progress_state;
 
@@ -22,6 +24,7 @@ typedef struct {
     const lora *adapters; /* or NULL */
     const struct model_layout *layout;
     const void *network; /* for the layout */
+    optimizer *rival;    /* its weights and moments are in the state; or NULL */
 } saved_model;
 
 /* Names of the files in the folder, and how the weights and adapters are written into them. */

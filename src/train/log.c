@@ -57,6 +57,7 @@ void log_report(const train_log *l, const train_report *report) {
     json_object_set_new(o, "step", json_integer(report->step));
     if (report->event == TRAIN_STEP) {
         log_number(o, "loss", report->loss);
+        if (report->rival_name) log_number(o, report->rival_name, report->rival);
         log_number(o, "learning_rate", report->learning_rate);
         log_number(o, "gradient_norm", report->gradient_norm);
         log_number(o, "clips_per_second", report->clips_per_second);
@@ -84,6 +85,7 @@ char *train_report_text(const train_report *t) {
     if (t->event == TRAIN_NOTE) return copy_string(t->message ? t->message : "");
     if (t->event == TRAIN_CHECKPOINT || t->event == TRAIN_SOUNDS) return format("wrote %s", t->message);
     char *held = isnan(t->held_out) ? copy_string("") : format("  held-out %.4f", t->held_out);
-    return format("step %" PRId64 "/%" PRId64 "  loss %.4f%s  %.1f clips/s  %s left", t->step, t->steps, t->loss, held,
-                  t->clips_per_second, duration(t->seconds_left));
+    char *rival = t->rival_name && isfinite(t->rival) ? format("  %s %.4f", t->rival_name, t->rival) : copy_string("");
+    return format("step %" PRId64 "/%" PRId64 "  loss %.4f%s%s  %.1f clips/s  %s left", t->step, t->steps, t->loss,
+                  rival, held, t->clips_per_second, duration(t->seconds_left));
 }

@@ -17,7 +17,7 @@
 #include "train/recipe.h"
 
 /* Children of the run's key. */
-enum { KEY_START, KEY_DATA, KEY_FIT, KEY_ADAPTERS };
+enum { KEY_START, KEY_DATA, KEY_FIT, KEY_ADAPTERS, KEY_RIVAL };
 
 typedef struct {
     const train_options *options;
@@ -31,6 +31,7 @@ typedef struct {
     void *network;
     lora *adapters; /* what is learned, or NULL: the parameters themselves */
     optimizer *optimizer;
+    rival *rival; /* or NULL */
     loader *loader;
     batch **held_out;
     int64_t held_out_batches;
@@ -55,6 +56,8 @@ static train_report report_now(const run *r, train_event event, const char *mess
     train_report report = {.event = event, .step = r->state.step, .steps = r->steps, .message = message};
     report.loss = r->state.loss_count ? r->state.loss_sum / (double) r->state.loss_count : NAN;
     report.held_out = r->state.held_out;
+    report.rival_name = r->rival ? r->rival->row->name : NULL;
+    report.rival = r->state.rival_count ? r->state.rival_sum / (double) r->state.rival_count : NAN;
     report.learning_rate = optimizer_rate(&r->recipe->optimizer, r->state.step ? r->state.step - 1 : 0, r->steps);
     report.gradient_norm = r->norm;
     report.seconds = seconds;
@@ -159,7 +162,8 @@ static void open_network(run *r) {
 
 static saved_model to_save(const run *r) {
     const model_layout *layout = r->recipe->system->layout ? r->recipe->system->layout : &OWN_LAYOUT;
-    return (saved_model){r->model, r->parameters, r->adapters, layout, r->network};
+    return (saved_model){r->model, r->parameters, r->adapters,
+                         layout,   r->network,    r->rival ? r->rival->optimizer : NULL};
 }
 
 static void make_network(run *r) {
@@ -174,6 +178,9 @@ static void make_network(run *r) {
     if (r->adapters) optimizer_watch(r->optimizer, merge_adapters, r->adapters);
     int64_t weights = params_elements(r->parameters) * (int64_t) sizeof(float);
     if (r->recipe->adopted) weights += r->recipe->adopted->bytes;
+    r->rival =
+        rival_new(r->recipe->adopted ? r->recipe->adopted->rival : NULL, r->network, random_child(r->key, KEY_RIVAL));
+    if (r->rival) weights += optimizer_state_bytes(r->rival->optimizer);
     checkpoint_prepare(r->options->out, weights + optimizer_state_bytes(r->optimizer));
 }
 
@@ -252,37 +259,49 @@ static void set_up(run *r) {
 
 /* --- steps --- */
 
-static double one_batch(run *r, float scale) {
+/* rivals: it is the rival's turn. */
+static double one_batch(run *r, bool rivals, float scale) {
     const batch *b = loader_next(r->loader);
     scope_begin();
     tape_begin();
-    const tensor *loss = r->recipe->system->loss(r->network, b, NULL);
+    const tensor *loss = rivals ? r->rival->row->loss(r->network, b) : r->recipe->system->loss(r->network, b, NULL);
     double value = *f32(loss);
     backward(loss, scale);
     scope_end();
     return value;
 }
 
-static void one_step(run *r) {
+static double update(run *r, bool rivals) {
+    const optimizer_settings *s = rivals ? &r->rival->settings : &r->recipe->optimizer;
+    if (r->adapters && !rivals) lora_gradients(r->adapters);
+    return optimizer_step(rivals ? r->rival->optimizer : r->optimizer, optimizer_rate(s, r->state.step, r->steps));
+}
+
+static void check_step(run *r, bool good) {
     enum { BAD_STEPS = 10 };
-    int64_t parts = r->recipe->accumulate;
-    double loss = 0;
-    params_zero_grad(r->parameters);
-    if (r->adapters) params_zero_grad(lora_params(r->adapters));
-    for (int64_t i = 0; i < parts; i++) loss += one_batch(r, 1.0f / (float) parts) / (double) parts;
-    if (r->adapters) lora_gradients(r->adapters);
-    r->norm = optimizer_step(r->optimizer, optimizer_rate(&r->recipe->optimizer, r->state.step, r->steps));
-    bool good = isfinite(r->norm) && isfinite(loss);
     r->bad_steps = good ? 0 : r->bad_steps + 1;
     if (r->bad_steps == BAD_STEPS)
         fail(HISS_ERROR_ARGUMENT,
              "step %" PRId64 ": %d steps in a row gave no finite gradients; lower learning_rate or set "
              "max_gradient and resume",
              r->state.step, BAD_STEPS);
+}
+
+static void one_step(run *r) {
+    int64_t parts = r->recipe->accumulate;
+    double loss = 0;
+    const bool rivals = rival_begins(r->rival, r->network, r->state.step);
+    params_zero_grad(r->parameters);
+    if (r->adapters) params_zero_grad(lora_params(r->adapters));
+    for (int64_t i = 0; i < parts; i++) loss += one_batch(r, rivals, 1.0f / (float) parts) / (double) parts;
+    const double norm = update(r, rivals);
+    bool good = isfinite(norm) && isfinite(loss);
+    check_step(r, good);
     r->state.step++;
+    if (!rivals) r->norm = norm;
     if (!good) return;
-    r->state.loss_sum += loss;
-    r->state.loss_count++;
+    *(rivals ? &r->state.rival_sum : &r->state.loss_sum) += loss;
+    *(rivals ? &r->state.rival_count : &r->state.loss_count) += 1;
 }
 
 static void measure_held_out(run *r) {
@@ -334,6 +353,8 @@ static void after_step(run *r, bool last) {
         tell(r, TRAIN_STEP, NULL);
         r->state.loss_sum = 0;
         r->state.loss_count = 0;
+        r->state.rival_sum = 0;
+        r->state.rival_count = 0;
     }
     bool sounds = r->recipe->every.sounds > 0 && (last || due(step, r->recipe->every.sounds));
     if (last || sounds || due(step, r->recipe->every.checkpoint)) save(r);

@@ -31,6 +31,8 @@ typedef struct {
     int64_t step, steps; /* done, of how many */
     double loss;         /* mean since the last report */
     double held_out;     /* NAN until first measured */
+    double rival;        /* the same loss of a second network that learns by turns (a discriminator); NAN without one */
+    const char *rival_name;
     double learning_rate, gradient_norm;
     double clips_per_second; /* crops trained on */
     double seconds, seconds_left;

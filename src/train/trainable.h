@@ -4,6 +4,7 @@
 
 #include "nn/bind.h"
 #include "train/dataset.h"
+#include "train/rival.h"
 
 typedef struct {
     tensor *noisy, *predicted; /* [B, T] */
@@ -20,6 +21,7 @@ typedef struct {
     int rate;                /* hz */
     int64_t samples;         /* of a clip where the recipe says nothing; then as it says */
     int64_t bytes;           /* of what is saved */
+    const rival_row *rival;  /* learns by turns with it, or NULL */
 } adopted_model;
 
 /* What a source of batches is made of. */
