@@ -30,7 +30,7 @@ typedef struct param {
     bool trainable;
     bool once;             /* of a network that is run once: its packed copies go with the operation that made them */
     uint64_t version;      /* raised whenever value changes: packed copies of other versions are stale */
-    struct packed *packed; /* what oneDNN's kernels keep of it (cpu/dnn.c) */
+    struct packed *packed; /* what oneDNN's kernels keep of it (cpu/dnn_weights.c) */
     struct panels *panels; /* and what hiss's own do (cpu/panels.c) */
     struct coarse *coarse; /* its int8 form (cpu/int8.c) */
     struct device_param *on_device; /* its copies there (device.c) */

@@ -1,4 +1,4 @@
-/* Convolutions and matrix products on the CPU, by oneDNN 2.6 or 3.x. Its API is known here (dnn.c) and in
+/* Convolutions and matrix products on the CPU, by oneDNN 2.6 or 3.x. Its API is known here (dnn*.c) and in
  * block_product.c alone.
  *
  * Primitives are cached by problem, weights are packed once per version of their parameter. Operand types are F32 or

@@ -1,4 +1,4 @@
-/* The differences between oneDNN 2.x and 3.x, as functions of one form. Included by dnn.c and block_product.c alone. */
+/* The differences between oneDNN 2.x and 3.x, as functions of one form. Included by dnn*.c and block_product.c alone. */
 #ifndef HISS_TENSOR_CPU_DNN_API_H
 #define HISS_TENSOR_CPU_DNN_API_H
 
