@@ -135,6 +135,46 @@ static void test_help(void **state) {
     expect("--version", 0, "oneDNN");
 }
 
+/* How often a word stands in a text. */
+static int times(const char *text, const char *word) {
+    int n = 0;
+    for (const char *at = text; (at = strstr(at, word)); at += strlen(word)) n++;
+    return n;
+}
+
+/* Options stand under headings, each once, in help and manual; an example for each kind of use. */
+static void test_help_groups(void **state) {
+    (void) state;
+    static const char *const IN_TURN[] = {"\nwhat to make:\n",
+                                          "--seconds ",
+                                          "--mel-blur ",
+                                          "\nedits of a sound:\n",
+                                          "--init ",
+                                          "--inpaint ",
+                                          "\nmodel:\n",
+                                          "--quality ",
+                                          "\nfrom noise to sound:\n",
+                                          "--sampler ",
+                                          "\noutput:\n",
+                                          "--picture ",
+                                          "\nrunning:\n",
+                                          "--threads ",
+                                          "\nexamples:\n"};
+    outcome o = hiss("generate --help");
+    const char *at = o.out;
+    for (size_t i = 0; i < sizeof IN_TURN / sizeof *IN_TURN; i++) {
+        const char *next = strstr(at, IN_TURN[i]);
+        if (!next) fail_msg("generate --help: no '%s' after:\n%.200s", IN_TURN[i], at);
+        at = next;
+    }
+    assert_true(times(at, "\n  hiss generate ") >= 8);
+    assert_int_equal(times(o.out, "\n      --negative "), 1);
+    assert_int_equal(times(o.out, "edits of a sound:"), 1);
+    expect("train --help", 0, "\ntraining:\n");
+    assert_true(times(hiss("train --help").out, "\n  hiss train ") >= 4);
+    expect("help --man", 0, "edits of a sound:");
+}
+
 static void test_usage_errors(void **state) {
     (void) state;
     expect("", 2, "--help");
@@ -374,10 +414,10 @@ static void test_adapters(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_help),     cmocka_unit_test(test_usage_errors), cmocka_unit_test(test_bad_files),
-        cmocka_unit_test(test_seeds),    cmocka_unit_test(test_vocode),       cmocka_unit_test(test_schedule),
-        cmocka_unit_test(test_json),     cmocka_unit_test(test_convert),      cmocka_unit_test(test_training_lines),
-        cmocka_unit_test(test_adapters), cmocka_unit_test(test_scene),
+        cmocka_unit_test(test_help),           cmocka_unit_test(test_help_groups), cmocka_unit_test(test_usage_errors),
+        cmocka_unit_test(test_bad_files),      cmocka_unit_test(test_seeds),       cmocka_unit_test(test_vocode),
+        cmocka_unit_test(test_schedule),       cmocka_unit_test(test_json),        cmocka_unit_test(test_convert),
+        cmocka_unit_test(test_training_lines), cmocka_unit_test(test_adapters),    cmocka_unit_test(test_scene),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

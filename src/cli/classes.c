@@ -34,7 +34,7 @@ const command COMMAND_CLASSES = {
     .needs = {OPTS},
     .notes =
         "Without a model: the sound model that comes with hiss. Behind a name stand other words that mean the class.",
-    .examples = {{"by name", "hiss classes models/drums"},
-                 {"for a script", "hiss classes --model models/drums --json"}},
+    .examples = EXAMPLES({"by name", "hiss classes models/drums"},
+                         {"for a script", "hiss classes --model models/drums --json"}),
     .run = run,
 };

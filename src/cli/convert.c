@@ -73,7 +73,7 @@ const command COMMAND_CONVERT = {
         "Without --type every tensor keeps its type. int8 to int4 store matrices in that many bits, 32 elements to a "
         "scale, and everything else as f32; hiss turns them to f32 when it loads them. The configuration goes along as "
         "metadata.",
-    .examples = {{"a published checkpoint", "hiss convert diffwave.pt diffwave.safetensors"},
-                 {"at half the size", "hiss convert wavegrad.pt wavegrad.safetensors --type bf16"}},
+    .examples = EXAMPLES({"a published checkpoint", "hiss convert diffwave.pt diffwave.safetensors"},
+                         {"at half the size", "hiss convert wavegrad.pt wavegrad.safetensors --type bf16"}),
     .run = run,
 };

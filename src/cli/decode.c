@@ -66,7 +66,8 @@ const command COMMAND_DECODE = {
     .notes =
         "IN is what hiss encode wrote, or latents of another program as .safetensors or .npy, [numbers, length] or "
         "[1, numbers, length]. WAV is written while the decoder works; -o - gives it on standard output.",
-    .examples = {{"back to sound", "hiss decode --model stable-audio-open-1.0/ song.safetensors -o song2.wav"},
-                 {"into a player", "hiss decode --model stable-audio-open-small/ loop.safetensors -o - | aplay"}},
+    .examples =
+        EXAMPLES({"back to sound", "hiss decode --model stable-audio-open-1.0/ song.safetensors -o song2.wav"},
+                 {"into a player", "hiss decode --model stable-audio-open-small/ loop.safetensors -o - | aplay"}),
     .run = run,
 };

@@ -25,7 +25,7 @@ const command COMMAND_DEVICES = {
     .notes = "The names are those that --device takes. A GPU is used by itself where there is one; --device cpu keeps "
              "to the "
              "processor.",
-    .examples = {{"what is here", "hiss devices"},
-                 {"on the second GPU", "hiss generate \"soft rain\" --device cuda:1 -o rain.wav"}},
+    .examples = EXAMPLES({"what is here", "hiss devices"},
+                         {"on the second GPU", "hiss generate \"soft rain\" --device cuda:1 -o rain.wav"}),
     .run = run,
 };

@@ -44,7 +44,7 @@ const command COMMAND_ENCODE = {
         "Written "
         "as 'latents' [numbers, length], as the originals keep them. Without --seed: the means of what the encoder "
         "believes; with it: drawn, as stable-audio-tools does.",
-    .examples = {{"a song", "hiss encode --model stable-audio-open-1.0/ song.wav -o song.safetensors"},
-                 {"with the autoencoder alone", "hiss encode --model vae_model.ckpt song.wav -o song.npy"}},
+    .examples = EXAMPLES({"a song", "hiss encode --model stable-audio-open-1.0/ song.wav -o song.safetensors"},
+                         {"with the autoencoder alone", "hiss encode --model vae_model.ckpt song.wav -o song.npy"}),
     .run = run,
 };

@@ -48,7 +48,7 @@ const command COMMAND_EVAL = {
              "kernel distances of log-mel statistics or of a listening network's features, and, where files have the "
              "same names, distances of "
              "signals. --steady takes one sound of 30 s and more.",
-    .examples = {{"drums", "hiss eval --judge judge/ --data data/drums/manifest.tsv out/ --picture page.png"},
-                 {"Frechet audio distance", "hiss eval --reference real/ --features vggish-10086976.pth out/"}},
+    .examples = EXAMPLES({"drums", "hiss eval --judge judge/ --data data/drums/manifest.tsv out/ --picture page.png"},
+                         {"Frechet audio distance", "hiss eval --reference real/ --features vggish-10086976.pth out/"}),
     .run = run,
 };

@@ -228,10 +228,10 @@ static void run(const arguments *a) {
     say_json(a, result);
 }
 
-static const option_id TAKES[] = {OPT_MODEL,         OPT_LORA,      OPT_LORA_STRENGTH, OPT_OUT,
-                                  OPT_SECONDS,       OPT_COUNT,     SAMPLING_OPTIONS,  OPT_PROMPTS,
-                                  GUIDE_OPTIONS,     OPT_QUALITY,   OPT_BITS,          OPT_PICTURE,
-                                  OPT_STEPS_PICTURE, OPT_PRECISION, COMMON_OPTIONS,    OPTS};
+static const option_id TAKES[] = {OPT_SECONDS,       OPT_COUNT,         OPT_OUT,          OPT_PICTURE,
+                                  OPT_STEPS_PICTURE, OPT_BITS,          OPT_MODEL,        OPT_QUALITY,
+                                  OPT_LORA,          OPT_LORA_STRENGTH, SAMPLING_OPTIONS, GUIDE_OPTIONS,
+                                  OPT_PROMPTS,       OPT_PRECISION,     COMMON_OPTIONS,   OPTS};
 
 const command COMMAND_GENERATE = {
     .name = "generate",
@@ -245,8 +245,29 @@ const command COMMAND_GENERATE = {
              "sound (--reference), each alone or together. A prompt's first 256 words or parts of words are heard. "
              "Sounds longer than 5.9 s are "
              "made in windows that overlap.",
-    .examples = {{"from words", "hiss generate \"heavy rain on a tin roof\" -o rain.wav"},
-                 {"eight snares into a folder, with pictures",
-                  "hiss generate --model models/drums --class snare --count 8 --seed 1 -p -o out/"}},
+    .examples = EXAMPLES(
+        {"from words", "hiss generate \"heavy rain on a tin roof\" -o rain.wav"},
+        {"a class in place of words, 10 s, with a picture",
+         "hiss generate --class thunder --seconds 10 -p -o thunder.wav"},
+        {"four bars that loop, cut to the sample",
+         "hiss generate \"a funk beat\" --bpm 90 --bars 4 --loop -o beat.wav"},
+        {"words, a hummed course and the style of a recording, with a weight each",
+         "hiss generate \"thunder\" --mel hummed.wav --reference storm.wav --guidance 3,mel=1,reference=1.5 -o "
+         "thunder.wav"},
+        {"half-way from a sound to what the words say",
+         "hiss generate \"waves\" --init rain.wav --strength 0.5 -o waves.wav"},
+        {"sixteen variations of a sound", "hiss generate --vary thunder.wav --amount 0.3 --count 16 -o variations/"},
+        {"make two parts of a sound anew",
+         "hiss generate \"birds\" --init garden.wav --inpaint 1:2.5,4:5 -o garden2.wav"},
+        {"let a sound go on, to 12 s in all", "hiss generate \"wind\" --continue wind.wav --seconds 12 -o longer.wav"},
+        {"from one prompt to another",
+         "hiss generate \"gentle rain\" --blend \"a storm\" --blend-part 0-1 --seconds 40 -o s.wav"},
+        {"from one sound to another", "hiss generate --init rain.wav --into birds.wav --seconds 20 -o clearing.wav"},
+        {"ten minutes, as they are made", "hiss generate \"a stream in a wood\" --seconds 600 -o - | aplay"},
+        {"as good as it gets, and the way there",
+         "hiss generate \"a harp\" --quality best --steps-picture -o harp.wav"},
+        {"with adapters of one's own",
+         "hiss generate \"frog in my pond\" --lora mine/adapter.safetensors:0.8 -o frog.wav"},
+        {"eight snares of another model", "hiss generate --model drums --class snare --count 8 --seed 1 -o out/"}),
     .run = run,
 };

@@ -32,6 +32,23 @@ static const char *description(const option *o) {
     return d;
 }
 
+/* The options of a command heading by heading, in the order in which it takes them; ended by OPTS. */
+static const option_id *grouped(const command *c) {
+    option_id *sorted = NEW_ARRAY(option_id, OPTS + 1);
+    size_t n = 0;
+    for (option_group g = 0; g < GROUPS; g++)
+        for (const option_id *i = c->takes; *i != OPTS; i++)
+            if (OPTION_TABLE[*i].group == g) sorted[n++] = *i;
+    sorted[n] = OPTS;
+    return sorted;
+}
+
+/* The heading that stands before an option of such a list, or NULL. */
+static const char *heading(const option_id *list, const option_id *at) {
+    const option_group group = OPTION_TABLE[*at].group;
+    return at > list && OPTION_TABLE[at[-1]].group == group ? NULL : GROUP_NAMES[group];
+}
+
 /* --- help --- */
 
 /* Words from `column` on, wrapped. */
@@ -61,21 +78,23 @@ static void print_usage(const command *c) {
     printf("usage: hiss %s", c->name);
     for (int i = 0; i < 3 && c->needs[i] != OPTS; i++)
         printf(" --%s %s", OPTION_TABLE[c->needs[i]].name, OPTION_TABLE[c->needs[i]].value);
-    printf("%s%s [options]\n", *c->names ? " " : "", c->names);
+    printf("%s%s [options]   (defaults in brackets)\n", *c->names ? " " : "", c->names);
 }
 
 static void print_command_help(const command *c) {
     printf("hiss %s: %s\n\n", c->name, c->summary);
     print_usage(c);
-    printf("\noptions (defaults in brackets):\n");
-    for (const option_id *i = c->takes; *i != OPTS; i++)
+    const option_id *list = grouped(c);
+    for (const option_id *i = list; *i != OPTS; i++) {
+        if (heading(list, i)) printf("\n%s:\n", heading(list, i));
         print_row(spelling(&OPTION_TABLE[*i]), description(&OPTION_TABLE[*i]));
+    }
     if (c->notes) {
         putchar('\n');
         print_wrapped(c->notes, 0);
     }
     printf("\nexamples:\n");
-    for (int i = 0; i < 2; i++) printf("  # %s\n  %s\n", c->examples[i][0], c->examples[i][1]);
+    for (const example *e = c->examples; e->line; e++) printf("  # %s\n  %s\n", e->does, e->line);
 }
 
 void print_help(const command *c) {
@@ -118,14 +137,16 @@ static void print_man_command(const command *c) {
     print_roff_line(".SS hiss ", format("%s %s", c->name, c->names));
     print_roff_line("", format("%s.", c->summary));
     if (c->notes) print_roff_line(".PP\n", c->notes);
-    for (const option_id *i = c->takes; *i != OPTS; i++) {
+    const option_id *list = grouped(c);
+    for (const option_id *i = list; *i != OPTS; i++) {
         const option *o = &OPTION_TABLE[*i];
+        if (heading(list, i)) print_roff_line(".PP\n", format("%s:", heading(list, i)));
         print_roff_line(".TP\n.B ", spelling(o) + (o->letter ? 0 : 4));
         print_roff_line("", description(o));
     }
-    for (int i = 0; i < 2; i++) {
-        print_roff_line(".PP\n", format("%s:", c->examples[i][0]));
-        print_roff_line(".PP\n.RS\n.nf\n", c->examples[i][1]);
+    for (const example *e = c->examples; e->line; e++) {
+        print_roff_line(".PP\n", format("%s:", e->does));
+        print_roff_line(".PP\n.RS\n.nf\n", e->line);
         printf(".fi\n.RE\n");
     }
 }
@@ -236,7 +257,7 @@ const command COMMAND_HELP = {
     .names_most = 1,
     .takes = TAKES,
     .needs = {OPTS},
-    .examples = {{"read the manual", "hiss help --man | man -l -"},
-                 {"complete words in this shell", "source <(hiss help --completion bash)"}},
+    .examples = EXAMPLES({"read the manual", "hiss help --man | man -l -"},
+                         {"complete words in this shell", "source <(hiss help --completion bash)"}),
     .run = run,
 };

@@ -136,7 +136,7 @@ const command COMMAND_INFO = {
     .names_most = 1,
     .takes = TAKES,
     .needs = {OPTS},
-    .examples = {{"a published checkpoint", "hiss info diffwave-ljspeech-22kHz-1000578.pt"},
-                 {"every tensor, for a script", "hiss info models/drums --tensors --json"}},
+    .examples = EXAMPLES({"a published checkpoint", "hiss info diffwave-ljspeech-22kHz-1000578.pt"},
+                         {"every tensor, for a script", "hiss info models/drums --tensors --json"}),
     .run = run,
 };

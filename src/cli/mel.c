@@ -48,7 +48,7 @@ const command COMMAND_MEL = {
     .takes = TAKES,
     .needs = {OPT_OUT, OPTS},
     .notes = "Written as [bands, frames] in 32-bit floats, as the originals keep it.",
-    .examples = {{"as DiffWave takes it", "hiss mel voice.wav -o voice.npy"},
-                 {"as a given model takes it", "hiss mel voice.wav --model wavegrad.pt -o voice.npy"}},
+    .examples = EXAMPLES({"as DiffWave takes it", "hiss mel voice.wav -o voice.npy"},
+                         {"as a given model takes it", "hiss mel voice.wav --model wavegrad.pt -o voice.npy"}),
     .run = run,
 };

@@ -99,7 +99,7 @@ const command COMMAND_NOISE = {
     .notes = "Writes one sound a level and one picture of them side by side with the signal-to-noise ratio in dB. "
              "Channels are "
              "mixed to one. Without --model the noise schedule is DiffWave's.",
-    .examples = {{"by a model's noise schedule", "hiss noise snare.wav --model models/drums -o steps/"},
-                 {"at chosen levels", "hiss noise snare.wav --levels 0,0.3,0.6,0.9 -o steps/"}},
+    .examples = EXAMPLES({"by a model's noise schedule", "hiss noise snare.wav --model models/drums -o steps/"},
+                         {"at chosen levels", "hiss noise snare.wav --levels 0,0.3,0.6,0.9 -o steps/"}),
     .run = run,
 };

@@ -82,7 +82,24 @@ typedef enum {
 
 typedef enum { KIND_FLAG, KIND_TEXT, KIND_PATH, KIND_INTEGER, KIND_NUMBER, KIND_CHOICE } option_kind;
 
+/* Headings of the help, in its order. */
+typedef enum {
+    GROUP_MAKE,
+    GROUP_EDIT,
+    GROUP_TRAINING,
+    GROUP_MEASURE,
+    GROUP_MODEL,
+    GROUP_SAMPLING,
+    GROUP_STABLE,
+    GROUP_OUTPUT,
+    GROUP_RUNNING,
+    GROUPS
+} option_group;
+
+extern const char *const GROUP_NAMES[GROUPS];
+
 typedef struct {
+    option_group group;
     const char *name; /* without the dashes */
     char letter;      /* 0: none */
     option_kind kind;
@@ -106,14 +123,25 @@ typedef struct {
     size_t name_count;
 } arguments;
 
+/* What it does, the line. */
+typedef struct {
+    const char *does, *line;
+} example;
+
+/* As many as a command's help needs. */
+#define EXAMPLES(...)                                                                                                  \
+    (const example[]) {                                                                                                \
+        __VA_ARGS__, { NULL, NULL }                                                                                    \
+    }
+
 typedef struct command {
     const char *name, *summary;
     const char *names; /* of the arguments: "IN.wav", "" */
     size_t names_least, names_most;
-    const option_id *takes;     /* ended by OPTS */
-    option_id needs[3];         /* that must be given; ended by OPTS */
-    const char *examples[2][2]; /* what it does, the line */
-    const char *notes;          /* a paragraph for the help, or NULL */
+    const option_id *takes;  /* ended by OPTS */
+    option_id needs[3];      /* that must be given; ended by OPTS */
+    const example *examples; /* ended by an empty one: EXAMPLES(...) */
+    const char *notes;       /* a paragraph for the help, or NULL */
     void (*run)(const arguments *a);
 } command;
 

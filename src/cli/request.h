@@ -9,11 +9,11 @@ sound_request request_of(const arguments *a, const model *m);
 
 /* What every sound-making command takes, to be listed among its options. */
 #define SAMPLING_OPTIONS                                                                                               \
-    OPT_SEED, OPT_SEED_LIKE, OPT_STEPS, OPT_SAMPLER, OPT_SCHEDULE, OPT_BETAS, OPT_ETA, OPT_CLASS, OPT_GUIDANCE
+    OPT_CLASS, OPT_GUIDANCE, OPT_STEPS, OPT_SAMPLER, OPT_SCHEDULE, OPT_BETAS, OPT_ETA, OPT_SEED, OPT_SEED_LIKE
 #define GUIDE_OPTIONS                                                                                                  \
-    OPT_RESCALE, OPT_NEGATIVE, OPT_STREAM, OPT_START, OPT_SET, OPT_TEXT_ENCODER, OPT_BLEND, OPT_BLEND_PART, OPT_ROUGH, \
-        OPT_ROUGH_BLUR, OPT_REFERENCE, OPT_INIT, OPT_STRENGTH, OPT_INTO, OPT_VARY, OPT_AMOUNT, OPT_INPAINT,            \
-        OPT_CONTINUE, OPT_LOOP, OPT_BPM, OPT_BARS, OPT_VOCODER
+    OPT_NEGATIVE, OPT_ROUGH, OPT_ROUGH_BLUR, OPT_REFERENCE, OPT_BLEND, OPT_BLEND_PART, OPT_BPM, OPT_BARS, OPT_LOOP,    \
+        OPT_INIT, OPT_STRENGTH, OPT_VARY, OPT_AMOUNT, OPT_INPAINT, OPT_CONTINUE, OPT_INTO, OPT_VOCODER, OPT_STREAM,    \
+        OPT_RESCALE, OPT_START, OPT_SET, OPT_TEXT_ENCODER
 #define COMMON_OPTIONS OPT_DEVICE, OPT_THREADS, OPT_JSON, OPT_QUIET, OPT_HELP
 
 /* File names that sounds can be written under. */

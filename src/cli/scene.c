@@ -118,8 +118,13 @@ const command COMMAND_SCENE = {
         "title, commas part the sounds, and words such as distant, near, far left, soft, loud, occasional and constant "
         "place them. Beside the sound it writes NAME.cues.json, NAME.txt and NAME.vtt. Without --model or a scene that "
         "names one: models/sound, or models/drums.",
-    .examples = {{"from a file, with a picture", "hiss scene examples/groove.json --picture -o groove.wav"},
-                 {"from words",
-                  "hiss scene \"a calm harbour at night: waves, distant bell, gulls\" --seconds 60 -o harbour.wav"}},
+    .examples = EXAMPLES(
+        {"from words",
+         "hiss scene \"a calm harbour at night: waves, distant bell, gulls\" --seconds 60 -o harbour.wav"},
+        {"with places and how often",
+         "hiss scene \"soft rain, occasional distant thunder on the far left, constant fire nearby\" -o evening.wav"},
+        {"from a file, with a picture", "hiss scene examples/forest.json --picture -o forest.wav"},
+        {"the same places, other sounds and moments", "hiss scene examples/forest.json --seed 2 -o forest2.wav"},
+        {"of drums alone", "hiss scene \"kick, soft shaker on the left\" --model drums --seconds 20 -o shop.wav"}),
     .run = run,
 };

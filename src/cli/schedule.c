@@ -55,8 +55,8 @@ const command COMMAND_SCHEDULE = {
              "recording back by each, and keeps the one whose log mel spectrogram is nearest (mean square). A second "
              "or two of "
              "sound is enough. vocode takes the result by --betas.",
-    .examples = {{"six steps for a WaveGrad",
-                  "hiss schedule voice.wav --model wavegrad.pt --steps 6 --tries 100 -o six.json"},
-                 {"use it", "hiss vocode --model wavegrad.pt voice.wav --betas six.json -o sung.wav"}},
+    .examples = EXAMPLES(
+        {"six steps for a WaveGrad", "hiss schedule voice.wav --model wavegrad.pt --steps 6 --tries 100 -o six.json"},
+        {"use it", "hiss vocode --model wavegrad.pt voice.wav --betas six.json -o sung.wav"}),
     .run = run,
 };

@@ -74,9 +74,9 @@ static void run_distil(const arguments *a) { run_as(a, true); }
 
 #define TRAINING_OPTIONS                                                                                               \
     OPT_RECIPE, OPT_DATA, OPT_OUT, OPT_FROM, OPT_RESUME, OPT_UPDATES, OPT_MINUTES, OPT_RUN_SEED, OPT_PRECISION,        \
-        OPT_DEVICE, OPT_THREADS, OPT_JSON, OPT_QUIET, OPT_HELP, OPTS
+        OPT_DEVICE, OPT_THREADS, OPT_JSON, OPT_QUIET, OPT_HELP
 
-static const option_id TAKES[] = {OPT_RANK, TRAINING_OPTIONS};
+static const option_id TAKES[] = {TRAINING_OPTIONS, OPT_RANK, OPTS};
 
 const command COMMAND_TRAIN = {
     .name = "train",
@@ -89,12 +89,22 @@ const command COMMAND_TRAIN = {
         "as if it "
         "had never stopped. A recording that cannot be read is named and skipped. --from goes on from a trained model "
         "with its network and classes; what says nothing else of a sound is its caption: its folder's name or its own.",
-    .examples = {{"a model of drum hits", "hiss train --recipe recipes/drums.json --data hits/ -o model/"},
-                 {"go on for half an hour", "hiss train --recipe recipes/drums.json -o model/ --resume --minutes 30"}},
+    .examples = EXAMPLES(
+        {"teach the shipped sound model some sounds of one's own, in minutes",
+         "hiss train --recipe recipes/fine-tune.json --from default --data my-sounds/ -o mine/"},
+        {"the same as adapters, a file of 1 MB",
+         "hiss train --recipe recipes/fine-tune.json --from default --lora 8 --data my-sounds/ -o mine/"},
+        {"a small model of one's own from nothing; sub-folders are classes",
+         "hiss train --recipe recipes/tiny.json --data hits/ -o model/"},
+        {"go on for half an hour",
+         "hiss train --recipe recipes/tiny.json --data hits/ -o model/ --resume --minutes 30"},
+        {"the shipped sound model, from what recipes/sound/ made",
+         "hiss train --recipe recipes/sound.json --data data/sound/manifest.tsv -o sound/"},
+        {"its vocoder", "hiss train --recipe recipes/vocoder.json --data data/sound/manifest.tsv -o vocoder/"}),
     .run = run,
 };
 
-static const option_id TAKES_DISTIL[] = {TRAINING_OPTIONS};
+static const option_id TAKES_DISTIL[] = {TRAINING_OPTIONS, OPTS};
 
 const command COMMAND_DISTIL = {
     .name = "distil",
@@ -106,9 +116,10 @@ const command COMMAND_DISTIL = {
         "The network learns to jump where the trained one (--from, the teacher) walks, with guidance inside, so that "
         "1 to 4 passes make a sound. What is told as held-out is how far its few steps end from the teacher's many. "
         "Stops and goes on as hiss train does; --resume needs the same teacher.",
-    .examples = {{"the sound model in four steps", "hiss distil --recipe recipes/sound-few-step.json --data "
+    .examples =
+        EXAMPLES({"the sound model in four steps", "hiss distil --recipe recipes/sound-few-step.json --data "
                                                    "data/sound/manifest.tsv -o few/"},
                  {"a model of one's own", "hiss distil --recipe recipes/sound-few-step.json --from model/ --data "
-                                          "recordings/ -o few/"}},
+                                          "recordings/ -o few/"}),
     .run = run_distil,
 };

@@ -101,8 +101,8 @@ const command COMMAND_VOCODE = {
         "as .npy or .safetensors, [bands, frames] or [frames, bands], in the model's own scale. A folder or a manifest "
         "of recordings: "
         "all of them (of a manifest, those held out), under their own names.",
-    .examples = {{"hear what a vocoder keeps of a voice", "hiss vocode --model diffwave.pt voice.wav -o sung.wav"},
-                 {"sing a synthesiser's mel spectrogram",
-                  "hiss vocode --model wavegrad.pt mel.npy --steps 50 -o out.flac"}},
+    .examples = EXAMPLES(
+        {"hear what a vocoder keeps of a voice", "hiss vocode --model diffwave.pt voice.wav -o sung.wav"},
+        {"sing a synthesiser's mel spectrogram", "hiss vocode --model wavegrad.pt mel.npy --steps 50 -o out.flac"}),
     .run = run,
 };
