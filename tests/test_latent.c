@@ -287,6 +287,29 @@ static void test_torch_paths(void **unused) {
     scope_end();
 }
 
+/* --- walks that run away --- */
+
+static void check_far(void *request) {
+    const model m = {.path = "some-model"};
+    check_walked(&m, request, (float[]){0.5f, -2e5f}, 2);
+}
+
+static void check_no_number(void *request) {
+    const model m = {.path = "some-model"};
+    check_walked(&m, request, (float[]){0.5f, NAN}, 2);
+}
+
+/* What was asked for is named before the weights are. */
+static void test_runaway(void **unused) {
+    (void) unused;
+    sound_request own = {.steps = 0}, asked = {.steps = 1, .sampler = "prk"};
+    const model m = {.path = "some-model"};
+    check_walked(&m, &asked, (float[]){9, -30}, 2);
+    expect_failure(check_far, &asked, HISS_ERROR_ARGUMENT, "some-model: the walk ran away");
+    expect_failure(check_no_number, &asked, HISS_ERROR_ARGUMENT, "another --sampler");
+    expect_failure(check_no_number, &own, HISS_ERROR_FORMAT, "damaged");
+}
+
 /* --- pictures --- */
 
 static char root[] = "/tmp/hiss-latent-XXXXXX";
@@ -323,9 +346,9 @@ static void test_pictures(void **unused) {
 int main(void) {
     if (!mkdtemp(root)) return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_windows),  cmocka_unit_test(test_strength), cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_silent),   cmocka_unit_test(test_into),     cmocka_unit_test(test_torch_paths),
-        cmocka_unit_test(test_pictures),
+        cmocka_unit_test(test_windows), cmocka_unit_test(test_strength), cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_silent),  cmocka_unit_test(test_into),     cmocka_unit_test(test_torch_paths),
+        cmocka_unit_test(test_runaway), cmocka_unit_test(test_pictures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

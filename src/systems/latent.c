@@ -211,13 +211,6 @@ static void tell_progress(void *context, int64_t done, int64_t total) {
     progress("denoising", w->before + done, w->all);
 }
 
-static void check_finite(const model *m, const tensor *x) {
-    for (int64_t i = 0, n = count(x); i < n; i++)
-        if (!isfinite(f32(x)[i]))
-            fail(HISS_ERROR_FORMAT, "%s: the network gave values that are not numbers: are its weights damaged?",
-                 m->path);
-}
-
 /* --- one sound --- */
 
 static const float FULL_PEAK = 0.95f; /* where the level of training is not known */
@@ -269,7 +262,7 @@ static tensor *walk_state(const model *m, const sound_request *r, const void *as
                     .progress = tell_progress,
                     .asked = &w};
     sampler_run(w.kind, &run, x);
-    check_finite(m, x);
+    check_walked(m, r, f32(x), count(x));
     return x;
 }
 

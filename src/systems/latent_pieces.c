@@ -156,13 +156,6 @@ static pieces pieces_of(const model *m, const sound_request *r, const void *aske
     return p;
 }
 
-static void check_finite(const model *m, const float *x, int64_t n) {
-    for (int64_t i = 0; i < n; i++)
-        if (!isfinite(x[i]))
-            fail(HISS_ERROR_FORMAT, "%s: the network gave values that are not numbers: are its weights damaged?",
-                 m->path);
-}
-
 void latent_pieces(const model *m, const sound_request *r, const void *asked, int64_t i, take_samples *take,
                    void *context) {
     scope_begin();
@@ -174,7 +167,7 @@ void latent_pieces(const model *m, const sound_request *r, const void *asked, in
         run_window(&p, p.levels.steps - 1);
         scope_begin();
         const int64_t n = last->ready - last->first;
-        check_finite(m, last->rows, n * p.C);
+        check_walked(m, r, last->rows, n * p.C);
         p.row->voice_put(voice, tensor_wrap(F32, SHAPE(1, n, p.C), last->rows));
         scope_end();
         forget(&p, last, last->ready);

@@ -219,6 +219,21 @@ static void report(void *context, int64_t pass, double alpha_bar, const tensor *
     k->request->watch(k->request->watcher, pass, sqrt((1 - alpha_bar) / alpha_bar), &state);
 }
 
+/* Far beyond states of sounds, which are of the size of 1: a walk whose steps overshoot more with each. */
+static const float FAR_OFF = 1e4f;
+
+void check_walked(const model *m, const sound_request *r, const float *x, int64_t n) {
+    int64_t i = 0;
+    while (i < n && fabsf(x[i]) < FAR_OFF) i++; /* not a number is not below */
+    if (i == n) return;
+    if (r->sampler || r->schedule || r->steps || r->betas)
+        fail(HISS_ERROR_ARGUMENT,
+             "%s: the walk ran away from all sounds with these steps: take more of them, or another --sampler or "
+             "--schedule",
+             m->path);
+    fail(HISS_ERROR_FORMAT, "%s: the network gave values that are not numbers: are its weights damaged?", m->path);
+}
+
 tensor *sample(const condition *c, const sound_request *r, int64_t i, int64_t T) {
     noise_law law = model_noise(c->m);
     levels l = r->betas ? levels_of_betas(r->betas, r->beta_count)
@@ -230,9 +245,6 @@ tensor *sample(const condition *c, const sound_request *r, int64_t i, int64_t T)
     source.draw(source.context, f32(x), T);
     sample_walk(c, &p, x);
     if (c->m->system->finish) c->m->system->finish(c->m, x, c->classes);
-    for (int64_t t = 0; t < T; t++)
-        if (!isfinite(f32(x)[t]))
-            fail(HISS_ERROR_FORMAT, "%s: the network gave values that are not numbers: are its weights damaged?",
-                 c->m->path);
+    check_walked(c->m, r, f32(x), T);
     return x;
 }

@@ -31,6 +31,9 @@ typedef struct {
 /* x [B, T], the first noise, becomes the sound, in place. */
 void sample_walk(const condition *c, const sample_plan *p, tensor *x);
 
+/* Fails where a walk of this request ended in values that are not numbers, or far beyond any sound. */
+void check_walked(const model *m, const sound_request *r, const float *x, int64_t n);
+
 /* NULL-terminated; the first is the default. */
 const char *const *sampler_names(void);
 const char *const *schedule_names(void);

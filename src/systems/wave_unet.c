@@ -48,6 +48,7 @@ static void open(model *m, const store *s, binder *b) {
 static tensor *predict(const model *m, const tensor *x, double alpha_bar, const tensor *mel, const int32_t *classes) {
     (void) mel;
     int64_t B = x->shape[0], n = count(x);
+    alpha_bar = fmin(alpha_bar, 1 - m->betas[0]); /* of no noise at all it has no idea: ln(sigma) would be infinite */
     float *sigma = NEW_ARRAY(float, B), keep = (float) sqrt(1 - alpha_bar), part = (float) sqrt(alpha_bar);
     for (int64_t b = 0; b < B; b++) sigma[b] = (float) sqrt((1 - alpha_bar) / alpha_bar);
     tensor *noise = wave_unet_forward(m->network, x, sigma, classes);
