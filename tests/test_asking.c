@@ -593,6 +593,27 @@ static void test_bad_files(void **state) {
     scope_end();
 }
 
+/* Weights are read when they are needed: here after the sound, which a pipe holds back until their file has been cut. */
+static void test_cut_weights(void **state) {
+    (void) state;
+    const char *vocoder = shipped_find("vocoder");
+    if (!vocoder) return;
+    scope_begin();
+    audio *tone = audio_new(RATE, 1, RATE);
+    for (int64_t i = 0; i < RATE; i++) tone->samples[i] = 0.3f * sinf(0.05f * (float) i);
+    audio_write(path_join(root, "tone.wav"), tone, AUDIO_PCM16);
+    const int status =
+        system(format("cd %s && mkdir cut && cp %s/* cut && chmod u+w cut/* && mkfifo late.wav && "
+                      "{ \"%s\" vocode --model cut late.wav -o cut.wav >out.txt 2>err.txt & exec 3>late.wav; "
+                      "truncate -s 9000 cut/weights.safetensors; cat tone.wav >&3; exec 3>&-; wait $!; }",
+                      root, vocoder, HISS_PROGRAM));
+    const bytes words = file_read(path_join(root, "err.txt"), 1 << 20);
+    if (!strstr((const char *) words.data, "cut/weights.safetensors: was cut short")) fail_msg("%s", words.data);
+    assert_int_equal(WEXITSTATUS(status), 1);
+    assert_false(file_exists(path_join(root, "cut.wav")));
+    scope_end();
+}
+
 static int tear_down(void **state) {
     (void) state;
     return system(format("rm -rf %s", root));
@@ -610,7 +631,7 @@ int main(void) {
         cmocka_unit_test(test_bad_prompts),  cmocka_unit_test(test_languages),     cmocka_unit_test(test_bad_lengths),
         cmocka_unit_test(test_bad_files),    cmocka_unit_test(test_into),          cmocka_unit_test(test_into_errors),
         cmocka_unit_test(test_idle_options), cmocka_unit_test(test_shipped_names), cmocka_unit_test(test_no_schedules),
-        cmocka_unit_test(test_long_walks),
+        cmocka_unit_test(test_long_walks),   cmocka_unit_test(test_cut_weights),
     };
     return cmocka_run_group_tests(tests, NULL, tear_down);
 }

@@ -11,7 +11,9 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/mapped.h"
 #include "base/parallel.h"
+#include "base/progress.h"
 #include "base/scope.h"
 #include "base/text.h"
 #include "test.h"
@@ -316,6 +318,50 @@ static void test_writer(void **state) {
     file_write("/dev/null", "x", 1);
 }
 
+/* Another program cuts a file while it is mapped: who reads it goes on, on every thread, and then fails with its name; nothing made of it
+ * takes its place. Without the guard this test ends by SIGBUS. */
+enum { CUT_SIZE = 1 << 20 };
+
+static void cut_and_read(const char *path) {
+    char *whole = NEW_ARRAY(char, CUT_SIZE);
+    memset(whole, 'x', CUT_SIZE);
+    file_write(path, whole, CUT_SIZE);
+    const bytes mapped = file_map(path);
+    assert_int_equal(truncate(path, 100), 0);
+    int64_t found = 0;
+#pragma omp parallel for reduction(+ : found)
+    for (int i = 0; i < CUT_SIZE; i++) found += mapped.data[i] == 'x';
+    assert_int_equal(found, 100);
+}
+
+static void read_cut(void *path) { cut_and_read(path); }
+
+static void write_of_cut(void *path) {
+    cut_and_read(path);
+    file_write(in_folder("made.txt"), "of zeros", 8);
+}
+
+static void progress_of_cut(void *path) {
+    cut_and_read(path);
+    progress("working", 1, 2);
+    fail(HISS_ERROR_INTERNAL, "went on");
+}
+
+static void fail_of_cut(void *path) {
+    cut_and_read(path);
+    fail(HISS_ERROR_FORMAT, "these zeros are no model");
+}
+
+static void test_cut_while_mapped(void **state) {
+    (void) state;
+    void (*const bodies[])(void *) = {read_cut, write_of_cut, progress_of_cut, fail_of_cut};
+    mapped_guard();
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++)
+        expect_error(bodies[i], (void *) in_folder("cut.bin"), HISS_ERROR_FILE, "cut.bin: was cut short");
+    assert_false(file_exists(in_folder("made.txt")));
+    mapped_check(); /* told, and unmapped */
+}
+
 static void test_links_are_followed(void **state) {
     (void) state;
     const char *link = in_folder("link"), *target = in_folder("target");
@@ -500,6 +546,7 @@ int main(void) {
         cmocka_unit_test(test_warnings),
         cmocka_unit_test(test_paths),
         cmocka_unit_test_setup_teardown(test_writer, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_cut_while_mapped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_links_are_followed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bad_files, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_full_disk, set_up, tear_down),

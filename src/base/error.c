@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/mapped.h"
 #include "base/scope.h"
 
 /* Where fail() comes back to: one on the stack of every running try_run(). */
@@ -79,12 +80,14 @@ bool try_run(void (*body)(void *argument), void *argument, hiss_error *error) {
     if (setjmp(here.back)) {
         hiss_error why = raised; /* closing files may raise and catch others */
         innermost = here.outer;
+        mapped_error(&why); /* whatever came of its zeros */
         scope_unwind(here.mark);
         if (error) *error = why;
         return false;
     }
     scope_begin();
     body(argument);
+    mapped_check();
     scope_end();
     innermost = here.outer;
     if (error) *error = (hiss_error){.code = HISS_OK};

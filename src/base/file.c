@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +17,7 @@
 
 #include "base/error.h"
 #include "base/fault.h"
+#include "base/mapped.h"
 #include "base/scope.h"
 
 /* ---- reading */
@@ -34,42 +34,24 @@ static int open_read(const char *path, struct stat *about) {
     return f;
 }
 
-typedef struct mapping {
-    struct mapping *prev, *next;
+typedef struct {
     uint8_t *data;
     size_t size;
+    int noted;
 } mapping;
-
-/* All that are mapped, in a ring: what else has an address is not given back by file_unneeded. */
-static mapping mapped = {.prev = &mapped, .next = &mapped};
-static pthread_mutex_t mapped_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void unmap(void *handle) {
     mapping *m = handle;
     if (!m->data) return;
-    pthread_mutex_lock(&mapped_lock);
-    m->prev->next = m->next;
-    m->next->prev = m->prev;
-    pthread_mutex_unlock(&mapped_lock);
+    mapped_remove(m->noted);
     munmap(m->data, m->size);
-}
-
-static void remember(mapping *m, uint8_t *data, size_t size) {
-    pthread_mutex_lock(&mapped_lock);
-    *m = (mapping){mapped.prev, &mapped, data, size};
-    m->prev->next = mapped.prev = m;
-    pthread_mutex_unlock(&mapped_lock);
 }
 
 void file_unneeded(const void *data, size_t size) {
     const uintptr_t page = (uintptr_t) sysconf(_SC_PAGESIZE), first = ((uintptr_t) data + page - 1) / page * page,
                     end = ((uintptr_t) data + size) / page * page;
-    if (first >= end) return;
-    pthread_mutex_lock(&mapped_lock);
-    for (const mapping *m = mapped.next; m != &mapped; m = m->next)
-        if (first >= (uintptr_t) m->data && end <= (uintptr_t) m->data + m->size)
-            madvise(m->data + (first - (uintptr_t) m->data), end - first, MADV_DONTNEED);
-    pthread_mutex_unlock(&mapped_lock);
+    if (first < end && mapped_holds((const void *) first, end - first))
+        madvise((void *) first, end - first, MADV_DONTNEED); /* of other memory it would be the end */
 }
 
 bytes file_map(const char *path) {
@@ -77,6 +59,7 @@ bytes file_map(const char *path) {
     if (!stat(path, &about) && !S_ISREG(about.st_mode) && !S_ISDIR(about.st_mode))
         return file_read(path, (size_t) 1 << 36); /* a pipe cannot be mapped */
     mapping *m = NEW(mapping);
+    const char *name = copy_string(path);
     defer(unmap, m);
     scope_begin();
     int f = open_read(path, &about);
@@ -88,9 +71,14 @@ bytes file_map(const char *path) {
     if (size) {
         void *data = mmap(NULL, size, PROT_READ, MAP_PRIVATE, f, 0);
         if (data == MAP_FAILED) fail_errno(HISS_ERROR_FILE, "%s: cannot be read", path);
-        remember(m, data, size);
+        *m = (mapping){data, size, mapped_add(data, size, name)};
+        if (m->noted < 0) {
+            munmap(data, size);
+            m->data = NULL;
+        }
     }
     scope_end();
+    if (size && !m->data) return file_read(path, size); /* too many are mapped */
     return (bytes){size ? m->data : (const uint8_t *) "", size};
 }
 
@@ -354,6 +342,7 @@ static void sync_folder(const char *path) {
 
 void writer_commit(writer *w) {
     require(w->file >= 0);
+    mapped_check(); /* made of a file that is gone: not a result */
     flush(w);
     if (w->temporary) {
         char *folder = path_folder(w->path);

@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "base/error.h"
+#include "base/mapped.h"
 
 static _Thread_local progress_handler current;
 static _Thread_local void *current_context;
@@ -15,6 +16,7 @@ void progress_to(progress_handler handler, void *context, progress_handler *old_
 }
 
 void progress(const char *what, int64_t done, int64_t total) {
+    mapped_check();
     bool stop = current && current(current_context, what, done, total);
     if (stop || interrupted())
         fail(HISS_ERROR_INTERRUPTED, "stopped while %s, at %lld of %lld", what, (long long) done, (long long) total);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/mapped.h"
 #include "base/parallel.h"
 #include "base/scope.h"
 #include "base/text.h"
@@ -71,6 +72,7 @@ int main(int argc, char **argv) {
     hiss_error error = {0};
     words w = {argc, argv};
     interrupt_catch();
+    mapped_guard();
     warn_to(is_quiet(argc, argv) ? ignore_warning : print_warning);
     scope_begin();
     bool fine = try_run(run, &w, &error);
