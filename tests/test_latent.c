@@ -294,19 +294,25 @@ static void check_far(void *request) {
     check_walked(&m, request, (float[]){0.5f, -2e5f}, 2);
 }
 
+static void check_endless(void *request) {
+    const model m = {.path = "some-model"};
+    check_walked(&m, request, (float[]){0.5f, INFINITY}, 2);
+}
+
 static void check_no_number(void *request) {
     const model m = {.path = "some-model"};
     check_walked(&m, request, (float[]){0.5f, NAN}, 2);
 }
 
-/* What was asked for is named before the weights are. */
+/* Steps that overshoot end far away; damaged weights say what is not a number. */
 static void test_runaway(void **unused) {
     (void) unused;
     sound_request own = {.steps = 0}, asked = {.steps = 1, .sampler = "prk"};
     const model m = {.path = "some-model"};
     check_walked(&m, &asked, (float[]){9, -30}, 2);
     expect_failure(check_far, &asked, HISS_ERROR_ARGUMENT, "some-model: the walk ran away");
-    expect_failure(check_no_number, &asked, HISS_ERROR_ARGUMENT, "another --sampler");
+    expect_failure(check_endless, &asked, HISS_ERROR_ARGUMENT, "another --sampler");
+    expect_failure(check_no_number, &asked, HISS_ERROR_FORMAT, "damaged");
     expect_failure(check_no_number, &own, HISS_ERROR_FORMAT, "damaged");
 }
 

@@ -226,7 +226,7 @@ void check_walked(const model *m, const sound_request *r, const float *x, int64_
     int64_t i = 0;
     while (i < n && fabsf(x[i]) < FAR_OFF) i++; /* not a number is not below */
     if (i == n) return;
-    if (r->sampler || r->schedule || r->steps || r->betas)
+    if (!isnan(x[i]) && (r->sampler || r->schedule || r->steps || r->betas))
         fail(HISS_ERROR_ARGUMENT,
              "%s: the walk ran away from all sounds with these steps: take more of them, or another --sampler or "
              "--schedule",
