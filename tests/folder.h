@@ -5,6 +5,7 @@
 #include "test.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -14,6 +15,12 @@
 static char folder[] = "/tmp/hiss-test-XXXXXX";
 
 static inline char *in_folder(const char *name) { return path_join(folder, name); }
+
+static inline char *write_in_folder(const char *name, const char *text) {
+    char *path = in_folder(name);
+    file_write(path, text, strlen(text));
+    return path;
+}
 
 static inline int make_folder(void **state) {
     (void) state;

@@ -1,6 +1,6 @@
 /* Training an autoencoder against a discriminator, on a small stored model: it learns to tell recorded from decoded sound, changes what
  * the decoder learns, keeps to its turns and its warm-up, and a killed run goes on bit for bit. That its values and gradients are those
- * of a writing in PyTorch is shown by a parity case. Run with "--train RECIPE FROM DATA OUT STEPS" it is the child that gets killed. */
+ * of a writing in PyTorch is shown by a parity case. The one that gets killed is this program, called again (child_training.h). */
 #include "test.h"
 
 #include <math.h>
@@ -8,22 +8,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/parallel.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "child_training.h"
+#include "folder.h"
 #include "signal/audio.h"
 #include "store/store.h"
 #include "tiny_stable.h"
 #include "train/checkpoint.h"
 #include "train/loop.h"
-
-static char root[] = "/tmp/hiss-discriminator-XXXXXX";
-static const char *under_root(const char *name) { return path_join(root, name); }
-static void write_text(const char *name, const char *text) { file_write(under_root(name), text, strlen(text)); }
 
 #define CONFIG                                                                                                         \
     "\"type\": \"encodec\", \"config\": {\"filters\": 4, \"n_ffts\": [64, 32], \"hop_lengths\": [16, 8],"              \
@@ -40,7 +37,7 @@ static const char RECIPE[] = "{\"system\": \"autoencoder\", \"data\": {\"seconds
 
 static void write_recipe(const char *name, const char *discriminator, double rate, int checkpoint) {
     const char *key = discriminator ? ", \"discriminator\": " : "", *said = discriminator ? discriminator : "";
-    write_text(name, format(RECIPE, key, said, rate, checkpoint));
+    write_in_folder(name, format(RECIPE, key, said, rate, checkpoint));
 }
 
 static void write_sound(const char *name, uint64_t stream) {
@@ -48,32 +45,25 @@ static void write_sound(const char *name, uint64_t stream) {
     audio *a = audio_new(FRAMES, TINY_STABLE_CHANNELS, TINY_STABLE_RATE);
     random_normal((random_key){3, stream}, 0, a->samples, FRAMES * TINY_STABLE_CHANNELS);
     for (int64_t i = 0; i < (int64_t) FRAMES * TINY_STABLE_CHANNELS; i++) a->samples[i] *= 0.1f;
-    audio_write(under_root(name), a, AUDIO_FLOAT);
+    audio_write(in_folder(name), a, AUDIO_FLOAT);
 }
 
 /* The whole model, and its autoencoder under a configuration that names how it was trained. */
 static int set_up(void **state) {
-    (void) state;
-    if (!mkdtemp(root)) return 1;
+    if (make_folder(state)) return 1;
     scope_begin();
-    folder_make(under_root("sounds"));
+    folder_make(in_folder("sounds"));
     write_sound("sounds/a.wav", 1);
     write_sound("sounds/b.wav", 2);
-    tiny_stable_write(under_root("small"));
-    tiny_stable_write(under_root("named"));
-    const bytes settings = file_read(under_root("small/model_config.json"), 1 << 20);
+    tiny_stable_write(in_folder("small"));
+    tiny_stable_write(in_folder("named"));
+    const bytes settings = file_read(in_folder("small/model_config.json"), 1 << 20);
     const char *words = copy_string((const char *) settings.data), *training = strstr(words, "\"model_type\"");
-    write_text("named/model_config.json", format("%.*s\"training\": {\"loss_configs\": {\"discriminator\": %s}},\n %s",
-                                                 (int) (training - words), words, JUDGED, training));
+    write_in_folder("named/model_config.json",
+                    format("%.*s\"training\": {\"loss_configs\": {\"discriminator\": %s}},\n %s",
+                           (int) (training - words), words, JUDGED, training));
     scope_end();
     return 0;
-}
-
-static int tear_down(void **state) {
-    (void) state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", root);
-    return system(command);
 }
 
 enum { MOST_REPORTS = 64 };
@@ -86,10 +76,10 @@ static void watch(const train_report *report, void *context) {
 
 static train_options options_for(const char *recipe, const char *from, const char *out, int64_t steps) {
     loss_count = 0;
-    return (train_options){.recipe = under_root(recipe),
-                           .from = under_root(from),
-                           .data = under_root("sounds"),
-                           .out = under_root(out),
+    return (train_options){.recipe = in_folder(recipe),
+                           .from = in_folder(from),
+                           .data = in_folder("sounds"),
+                           .out = in_folder(out),
                            .steps = steps,
                            .watch = watch};
 }
@@ -101,7 +91,7 @@ static void train(const char *discriminator, double rate, const char *from, cons
 }
 
 static bool same_file(const char *a, const char *b, const char *name) {
-    const bytes x = file_map(path_join(under_root(a), name)), y = file_map(path_join(under_root(b), name));
+    const bytes x = file_map(path_join(in_folder(a), name)), y = file_map(path_join(in_folder(b), name));
     return x.size == y.size && !memcmp(x.data, y.data, x.size);
 }
 
@@ -109,7 +99,7 @@ static bool same_model(const char *a, const char *b) { return same_file(a, b, "m
 
 /* Updates of the discriminator that the run made; -1: it had none. */
 static int64_t updates(const char *out) {
-    const store *s = store_open(path_join(under_root(out), "latest/state.safetensors"));
+    const store *s = store_open(path_join(in_folder(out), "latest/state.safetensors"));
     const char *said = config_string(store_metadata(s), "rival_updates", NULL);
     return said ? atoll(said) : -1;
 }
@@ -121,15 +111,15 @@ static void test_learns(void **state) {
     train("{" CONFIG ", \"optimizer\": {\"kind\": \"adamw\", \"learning_rate\": 0.01}}", 0, "small", "fixed", 400);
     print_message("hinge loss %g at first, %g at last\n", losses[0], losses[loss_count - 1]);
     assert_true(losses[0] > 1 && losses[0] < 2.5 && losses[loss_count - 1] < 0.3 * losses[0]);
-    const store *before = store_open(under_root("small/model.ckpt")),
-                *after = store_open(under_root("fixed/model.safetensors"));
+    const store *before = store_open(in_folder("small/model.ckpt")),
+                *after = store_open(in_folder("fixed/model.safetensors"));
     assert_int_equal(store_count(before), store_count(after)); /* the discriminator is in the state alone */
     for (size_t i = 0; i < store_count(before); i++) {
         const char *name = store_at(before, i)->name;
         const tensor *x = tensor_to_f32(store_read(before, name)), *y = tensor_to_f32(store_read(after, name));
         assert_memory_equal(x->data, y->data, tensor_bytes(x));
     }
-    const bytes log = file_read(under_root("fixed/log.jsonl"), 1 << 20);
+    const bytes log = file_read(in_folder("fixed/log.jsonl"), 1 << 20);
     assert_non_null(strstr((const char *) log.data, "\"discriminator\":"));
     scope_end();
 }
@@ -174,8 +164,8 @@ static void test_who_says(void **state) {
 static void test_begins_where_it_was(void **state) {
     (void) state;
     scope_begin();
-    const store *model = store_open(under_root("small/model.ckpt")),
-                *run = store_open(under_root("fixed/latest/state.safetensors"));
+    const store *model = store_open(in_folder("small/model.ckpt")),
+                *run = store_open(in_folder("fixed/latest/state.safetensors"));
     named_tensor *items = NEW_ARRAY(named_tensor, store_count(model) + store_count(run));
     size_t n = 0;
     for (size_t i = 0; i < store_count(model); i++)
@@ -185,28 +175,18 @@ static void test_begins_where_it_was(void **state) {
         if (starts_with(name, "raw.discriminator."))
             items[n++] = (named_tensor){name + strlen("raw."), store_read(run, name)};
     }
-    folder_make(under_root("holds"));
-    safetensors_write(under_root("holds/model.safetensors"), items, n, NULL);
-    const bytes settings = file_read(under_root("small/model_config.json"), 1 << 20);
-    file_write(under_root("holds/model_config.json"), settings.data, settings.size);
+    folder_make(in_folder("holds"));
+    safetensors_write(in_folder("holds/model.safetensors"), items, n, NULL);
+    const bytes settings = file_read(in_folder("small/model_config.json"), 1 << 20);
+    file_write(in_folder("holds/model_config.json"), settings.data, settings.size);
     train(JUDGED, 0, "holds", "goes-on", 20);
     const double knowing = losses[0];
     train(JUDGED, 0, "small", "new", 20);
     print_message("hinge loss %g of one that has learned, %g of a new one\n", knowing, losses[0]);
     assert_true(knowing < 0.4 * losses[0]);
-    assert_int_equal(store_count(store_open(under_root("goes-on/model.safetensors"))), store_count(model));
+    assert_int_equal(store_count(store_open(in_folder("goes-on/model.safetensors"))), store_count(model));
     scope_end();
 }
-
-static pid_t start_child(const char *out, const char *steps) {
-    const pid_t child = fork();
-    if (child) return child;
-    execl("/proc/self/exe", "test_discriminator", "--train", under_root("often.json"), under_root("small"),
-          under_root("sounds"), under_root(out), steps, (char *) NULL);
-    _exit(127);
-}
-
-static void wait_milliseconds(int64_t ms) { nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL); }
 
 static void test_kill(void **state) {
     (void) state;
@@ -216,14 +196,15 @@ static void test_kill(void **state) {
     train_options whole = options_for("often.json", "small", "whole", 25);
     train_run(&whole);
     for (uint64_t i = 0; i < KILLS; i++) {
-        const pid_t child = start_child("killed", "25");
+        const pid_t child =
+            start_child(in_folder("often.json"), in_folder("small"), in_folder("sounds"), in_folder("killed"), 25);
         assert_true(child > 0);
         wait_milliseconds(20 + (int64_t) random_below((random_key){9, 9}, i, 150));
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);
     }
     train_options o = options_for("often.json", "small", "killed", 25);
-    o.resume = checkpoint_latest(under_root("killed")) != NULL;
+    o.resume = checkpoint_latest(in_folder("killed")) != NULL;
     train_run(&o);
     assert_true(same_model("whole", "killed") && same_file("whole", "killed", "latest/state.safetensors"));
     scope_end();
@@ -257,27 +238,14 @@ static void test_refusals(void **state) {
     expect_refusal("true", "2048"); /* clips are shorter than its windows */
 }
 
-/* --- the child --- */
-
-static void child_run(void *argument) {
-    char **a = argument;
-    train_options o = {.recipe = a[2], .from = a[3], .data = a[4], .out = a[5], .steps = atoll(a[6])};
-    o.resume = checkpoint_latest(o.out) != NULL;
-    train_run(&o);
-}
-
 int main(int argc, char **argv) {
     threads_set(1); /* networks so small are not worth waking others */
-    if (argc == 7 && !strcmp(argv[1], "--train")) {
-        hiss_error error;
-        if (try_run(child_run, argv, &error)) return 0;
-        fprintf(stderr, "%s\n", error.message);
-        return 1;
-    }
+    int code;
+    if (was_child(argc, argv, &code)) return code;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_learns),   cmocka_unit_test(test_turns),
         cmocka_unit_test(test_who_says), cmocka_unit_test(test_begins_where_it_was),
         cmocka_unit_test(test_kill),     cmocka_unit_test(test_refusals),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, remove_folder);
 }

@@ -15,12 +15,9 @@
 #include "eval/music.h"
 #include "eval/onset.h"
 #include "eval/signal_distance.h"
+#include "folder.h"
 #include "signal/audio.h"
 #include "train/loop.h"
-
-static char root[] = "/tmp/hiss-eval-XXXXXX";
-
-static const char *under_root(const char *name) { return path_join(root, name); }
 
 /* --- distances --- */
 
@@ -157,34 +154,26 @@ static const char RECIPE[] =
     " \"every\": {\"log\": 20, \"held_out\": 40, \"sounds\": 0, \"checkpoint\": 80}}";
 
 static int set_up(void **state) {
-    (void) state;
-    if (!mkdtemp(root)) return 1;
+    if (make_folder(state)) return 1;
     scope_begin();
     for (int kind = 0; kind < KINDS; kind++) {
-        char *folder = path_join(under_root("sounds"), KIND_NAMES[kind]);
+        char *folder = path_join(in_folder("sounds"), KIND_NAMES[kind]);
         folder_make(folder);
         for (int i = 0; i < EACH; i++) write_sound(path_join(folder, format("%d.wav", i)), kind, i);
     }
-    folder_make(under_root("made"));
+    folder_make(in_folder("made"));
     for (int i = 0; i < KINDS; i++) /* the last one is not what its name says */
-        write_sound(path_join(under_root("made"), format("0%d-%s.wav", i, i == 2 ? "low_click" : KIND_NAMES[i])), i % 2,
+        write_sound(path_join(in_folder("made"), format("0%d-%s.wav", i, i == 2 ? "low_click" : KIND_NAMES[i])), i % 2,
                     20 + i);
-    file_write(under_root("recipe.json"), RECIPE, sizeof RECIPE - 1);
+    file_write(in_folder("recipe.json"), RECIPE, sizeof RECIPE - 1);
     scope_end();
     return 0;
-}
-
-static int tear_down(void **state) {
-    (void) state;
-    char command[300];
-    snprintf(command, sizeof command, "rm -rf '%s'", root);
-    return system(command);
 }
 
 static void test_judge_learns(void **state) {
     (void) state;
     scope_begin();
-    train_options o = {.recipe = under_root("recipe.json"), .data = under_root("sounds"), .out = under_root("judge")};
+    train_options o = {.recipe = in_folder("recipe.json"), .data = in_folder("sounds"), .out = in_folder("judge")};
     train_result r = train_run(&o);
     assert_true(r.held_out < 0.3); /* ln 3 = 1.1 by guessing */
     const judge_model *j = judge_open(o.out);
@@ -206,12 +195,12 @@ static void test_judge_learns(void **state) {
 static void test_silent_sounds(void **state) {
     (void) state;
     scope_begin();
-    const judge_model *j = judge_open(under_root("judge"));
+    const judge_model *j = judge_open(in_folder("judge"));
     audio *nothing = audio_new(FRAMES, 1, RATE);
     memset(nothing->samples, 0, FRAMES * sizeof(float));
-    audio_write(under_root("nothing.wav"), nothing, AUDIO_PCM16);
-    const char *tone = path_join(path_join(under_root("sounds"), "tone"), "3.wav");
-    const judge_item items[3] = {{tone, 2}, {under_root("nothing.wav"), 2}, {tone, 2}};
+    audio_write(in_folder("nothing.wav"), nothing, AUDIO_PCM16);
+    const char *tone = path_join(path_join(in_folder("sounds"), "tone"), "3.wav");
+    const judge_item items[3] = {{tone, 2}, {in_folder("nothing.wav"), 2}, {tone, 2}};
     const judge_summary s = judge_sum_up(j, judge_verdicts(j, judge_sounds(j, items, 3, "hearing")));
     assert_int_equal(s.count, 3);
     assert_true(fabs(s.accuracy - 2.0 / 3) < 1e-9 && fabs(s.top_3 - 2.0 / 3) < 1e-9);
@@ -221,7 +210,7 @@ static void test_silent_sounds(void **state) {
 static void test_labels(void **state) {
     (void) state;
     scope_begin();
-    const judge_model *j = judge_open(under_root("judge")); /* classes: low click, noise, tone */
+    const judge_model *j = judge_open(in_folder("judge")); /* classes: low click, noise, tone */
     assert_int_equal(judge_class(j, "Low-Click"), 0);
     assert_int_equal(judge_class(j, "click"), -1);
     assert_int_equal(judge_class_in(j, "03-low_click-001.wav"), 0);
@@ -307,9 +296,9 @@ static void test_requests(void **state) {
 
 static int run_program(const char *words, char *out, size_t size) {
     char line[1000], path[300];
-    snprintf(line, sizeof line, "cd %s && '%s' eval %s >out.txt 2>&1", root, HISS_PROGRAM, words);
+    snprintf(line, sizeof line, "cd %s && '%s' eval %s >out.txt 2>&1", folder, HISS_PROGRAM, words);
     int status = system(line);
-    snprintf(path, sizeof path, "%s/out.txt", root);
+    snprintf(path, sizeof path, "%s/out.txt", folder);
     FILE *f = fopen(path, "rb");
     assert_non_null(f);
     out[fread(out, 1, size - 1, f)] = 0;
@@ -330,7 +319,7 @@ static void test_program(void **state) {
     expect_said("--judge judge --data sounds made -q --json", 0, "\"mostly\": \"tone\"");
     expect_said("--judge judge made", 0, "0.667");
     scope_begin();
-    assert_true(file_exists(under_root("page.png")));
+    assert_true(file_exists(in_folder("page.png")));
     scope_end();
 }
 
@@ -372,5 +361,5 @@ int main(void) {
                                        cmocka_unit_test(test_music),         cmocka_unit_test(test_silence),
                                        cmocka_unit_test(test_requests),      cmocka_unit_test(test_reference),
                                        cmocka_unit_test(test_program_errors)};
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, remove_folder);
 }

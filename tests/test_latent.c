@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/random.h"
+#include "folder.h"
 #include "signal/canvas.h"
 #include "signal/image.h"
 #include "systems/latent.h"
@@ -318,14 +319,12 @@ static void test_runaway(void **unused) {
 
 /* --- pictures --- */
 
-static char root[] = "/tmp/hiss-latent-XXXXXX";
-
 static void read_broken(void *path) { image_read_grey(path); }
 
 static void test_pictures(void **unused) {
     (void) unused;
     scope_begin();
-    const char *path = path_join(root, "a.png");
+    const char *path = in_folder("a.png");
     canvas *c = canvas_new(40, 30, (colour){0, 0, 0});
     canvas_fill(c, (box){20, 0, 20, 15}, (colour){255, 255, 255}, 1); /* right half, upper half: late and high */
     canvas_write(c, path);
@@ -342,7 +341,7 @@ static void test_pictures(void **unused) {
     bytes whole = file_read(path, 1 << 20);
     for (size_t cut = 0; cut < whole.size * 3 / 4;
          cut += 7) { /* cut in the pixels or before: an error, never a crash */
-        char *part = path_join(root, "b.png");
+        char *part = in_folder("b.png");
         file_write(part, whole.data, cut);
         expect_failure(read_broken, part, HISS_ERROR_FORMAT, "PNG");
     }
@@ -350,11 +349,10 @@ static void test_pictures(void **unused) {
 }
 
 int main(void) {
-    if (!mkdtemp(root)) return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_windows), cmocka_unit_test(test_strength), cmocka_unit_test(test_parts),
         cmocka_unit_test(test_silent),  cmocka_unit_test(test_into),     cmocka_unit_test(test_torch_paths),
         cmocka_unit_test(test_runaway), cmocka_unit_test(test_pictures),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

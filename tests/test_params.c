@@ -7,9 +7,8 @@
 
 #include "base/file.h"
 #include "base/random.h"
+#include "folder.h"
 #include "nn/layers.h"
-
-static char root[] = "/tmp/hiss-params-XXXXXX";
 
 enum { N = 192, M = 160, K = 3, ROWS = 12, STRIDE = 2 };
 
@@ -21,7 +20,7 @@ static tensor *drawn(shape s, uint64_t stream) {
 
 /* matrix [M, N], table [M, N], and a kernel [M, N, K] as gain and direction, in this type. */
 static const char *write_file(dtype type, const char *name) {
-    const char *path = path_join(root, name);
+    const char *path = in_folder(name);
     const named_tensor items[] = {{"matrix", tensor_convert(drawn(SHAPE(M, N), 1), type)},
                                   {"kernel.weight_g", tensor_convert(drawn(SHAPE(M, 1, 1), 2), type)},
                                   {"kernel.weight_v", tensor_convert(drawn(SHAPE(M, N, K), 3), type)}};
@@ -99,7 +98,7 @@ static void test_changes(void **state) {
     param_changed(n.matrix->param);
     const tensor *after = linear(x, n.matrix, NULL);
     for (int64_t i = 0; i < count(before); i++) assert_true(f32(after)[i] == 2 * f32(before)[i]);
-    const char *path = path_join(root, "saved.safetensors");
+    const char *path = in_folder("saved.safetensors");
     params_save(n.all, path, F32, NULL);
     assert_near(tensor_to_f32(store_read(store_open(path), "matrix")), n.matrix, 0);
     scope_end();
@@ -141,7 +140,7 @@ static void test_memory(void **state) {
     (void) state;
     enum { SIDE = 2048, LITTLE = 1 << 20 };
     scope_begin();
-    const char *path = path_join(root, "large.safetensors");
+    const char *path = in_folder("large.safetensors");
     const named_tensor item = {"matrix", tensor_convert(drawn(SHAPE(SIDE, SIDE), 1), BF16)};
     safetensors_write(path, &item, 1, NULL);
     const tensor *x = drawn(SHAPE(1, 1, SIDE), 2);
@@ -176,7 +175,7 @@ static void test_unneeded(void **state) {
     (void) state;
     enum { SIZE = 1 << 16 };
     scope_begin();
-    const char *path = path_join(root, "pages");
+    const char *path = in_folder("pages");
     uint8_t *own = alloc(SIZE);
     memset(own, 7, SIZE);
     file_write(path, own, SIZE);
@@ -188,23 +187,10 @@ static void test_unneeded(void **state) {
     scope_end();
 }
 
-static int make_root(void **state) {
-    (void) state;
-    return mkdtemp(root) ? 0 : -1;
-}
-
-static int remove_root(void **state) {
-    (void) state;
-    scope_begin();
-    for (char **name = folder_list(root); *name; name++) unlink(path_join(root, *name));
-    scope_end();
-    return rmdir(root);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_products), cmocka_unit_test(test_int8),   cmocka_unit_test(test_changes),
         cmocka_unit_test(test_memory),   cmocka_unit_test(test_halves), cmocka_unit_test(test_unneeded),
     };
-    return cmocka_run_group_tests(tests, make_root, remove_root);
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

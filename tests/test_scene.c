@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/scope.h"
+#include "folder.h"
 #include "scene/mix.h"
 #include "scene/render.h"
 #include "scene/source.h"
@@ -17,7 +18,6 @@
 #include "signal/edit.h"
 #include "signal/limiter.h"
 
-static char folder[] = "/tmp/hiss_test_scene_XXXXXX";
 enum { RATE = 16000 };
 
 static scene *parse(const char *text) { return scene_parse(text, strlen(text), "s.json", folder); }
@@ -29,25 +29,17 @@ static scene *with_layers(double seconds, uint64_t seed, const char *layers) {
 }
 
 static int set_up(void **state) {
-    (void) state;
-    if (!mkdtemp(folder)) return -1;
+    if (make_folder(state)) return 1;
     scope_begin();
     audio *noise = audio_new(3 * RATE, 1, RATE), *click = audio_new(RATE / 2, 1, RATE);
     random_normal((random_key){7, 0}, 0, noise->samples, (size_t) noise->frames);
     for (int64_t t = 0; t < noise->frames; t++) noise->samples[t] *= 0.1f;
     for (int64_t t = 0; t < click->frames; t++)
         click->samples[t] = (float) (0.7 * exp(-(double) t / 800) * cos(0.3 * (double) t));
-    audio_write(path_join(folder, "noise.wav"), noise, AUDIO_FLOAT);
-    audio_write(path_join(folder, "click.wav"), click, AUDIO_FLOAT);
+    audio_write(in_folder("noise.wav"), noise, AUDIO_FLOAT);
+    audio_write(in_folder("click.wav"), click, AUDIO_FLOAT);
     scope_end();
     return 0;
-}
-
-static int tear_down(void **state) {
-    (void) state;
-    char line[100];
-    snprintf(line, sizeof line, "rm -rf %s", folder);
-    return system(line);
 }
 
 /* --- reading --- */
@@ -60,13 +52,13 @@ static void test_read(void **state) {
               "{\"file\": \"a/owl.wav\", \"per_minute\": 3, \"pan\": [-1, 0.5]},\n"
               "{\"class\": \"kick\", \"every\": 2, \"takes\": 2}]}");
     assert_string_equal(s->title, "Wood");
-    assert_string_equal(s->model, path_join(folder, "../m"));
+    assert_string_equal(s->model, in_folder("../m"));
     assert_true(s->seconds == 30 && s->rate == 44100 && s->loudness == -20 && s->peak == -1);
     const layer *rain = &s->layers[0], *owl = &s->layers[1], *kick = &s->layers[2];
     assert_true(rain->kind == LAYER_BED && rain->width == 1 && rain->fade_in == 2 && rain->distance.high == 5);
     assert_true(owl->kind == LAYER_EVENTS && owl->pan.low == -1 && owl->pan.high == 0.5 && owl->takes == 1);
     assert_string_equal(owl->name, "owl");
-    assert_string_equal(owl->file, path_join(folder, "a/owl.wav"));
+    assert_string_equal(owl->file, in_folder("a/owl.wav"));
     assert_true(kick->at_count == 1 && kick->at[0] == 0 && kick->every == 2 && kick->takes == 2);
     assert_string_equal(kick->name, "kick");
     scope_end();
@@ -444,7 +436,7 @@ static void test_loop(void **state) {
     scope_begin();
     audio *ramp = audio_new(RATE, 1, RATE);
     for (int64_t t = 0; t < RATE; t++) ramp->samples[t] = (float) sin(2 * M_PI * 3.3 * (double) t / RATE);
-    audio_write(path_join(folder, "ramp.wav"), ramp, AUDIO_FLOAT);
+    audio_write(in_folder("ramp.wav"), ramp, AUDIO_FLOAT);
     const scene *s = with_layers(6, 4, "{\"file\": \"ramp.wav\", \"cross_fade\": 0.25}");
     const audio *loop = source_sound(sources_open(s), 0, 0);
     assert_int_equal(loop->frames, RATE * 3 / 4);
@@ -509,8 +501,8 @@ static void test_bad_sources(void **state) {
 
 static const char *written(void (*write)(const char *, const scene *, const rendering *), const scene *s,
                            const rendering *r) {
-    write(path_join(folder, "told"), s, r);
-    return (const char *) file_read(path_join(folder, "told"), 1 << 20).data;
+    write(in_folder("told"), s, r);
+    return (const char *) file_read(in_folder("told"), 1 << 20).data;
 }
 
 static void test_told(void **state) {
@@ -577,5 +569,5 @@ int main(void) {
         cmocka_unit_test(test_loop),      cmocka_unit_test(test_model),        cmocka_unit_test(test_bad_sources),
         cmocka_unit_test(test_told),      cmocka_unit_test(test_place_words),  cmocka_unit_test(test_examples),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, remove_folder);
 }

@@ -8,12 +8,11 @@
 
 #include "base/file.h"
 #include "base/random.h"
+#include "folder.h"
 #include "signal/turn.h"
 #include "systems/codec.h"
 #include "systems/stable_audio.h"
 #include "tensor/ops.h"
-
-static char root[] = "/tmp/hiss-stable-XXXXXX";
 
 enum { HOP = 8, WINDOW = 24, RATE = 8000, CHANNELS = 2, LATENT = 4 };
 
@@ -70,7 +69,7 @@ static void draw_weights(const char *path, const char *settings, const char *fro
 }
 
 static const char *write_model(const char *name, const char *settings) {
-    const char *folder = path_join(root, name);
+    const char *folder = in_folder(name);
     folder_make(folder);
     file_write(path_join(folder, "model_config.json"), settings, strlen(settings));
     draw_weights(path_join(folder, "model.safetensors"), settings, "");
@@ -151,7 +150,7 @@ static void test_conditions(void **state) {
     (void) state;
     scope_begin();
     precision_set(PRECISION_F32);
-    const model *m = model_open(path_join(root, "conditioned"));
+    const model *m = model_open(in_folder("conditioned"));
     sound_request r = quick(m);
     const made first = make(m, &r);
     assert_true(between(make(m, &r), first) == 0);
@@ -192,7 +191,7 @@ static void ask(void *context) {
 static void test_refused_requests(void **state) {
     (void) state;
     scope_begin();
-    asking a = {.m = model_open(path_join(root, "conditioned"))};
+    asking a = {.m = model_open(in_folder("conditioned"))};
     a.r = quick(a.m);
     a.r.prompt = "rain";
     expect_failure(ask, &a, HISS_ERROR_ARGUMENT, "follows no prompts");
@@ -214,16 +213,16 @@ static void test_layouts(void **state) {
     (void) state;
     scope_begin();
     precision_set(PRECISION_F32);
-    const model *m = model_open(path_join(root, "conditioned"));
+    const model *m = model_open(in_folder("conditioned"));
     const sound_request r = quick(m);
     const made expected = make(m, &r);
-    const char *alone = path_join(root, "alone.safetensors");
-    file_write(path_join(root, "alone.json"), CONDITIONED, strlen(CONDITIONED));
-    const bytes whole = file_map(path_join(root, "conditioned/model.safetensors"));
+    const char *alone = in_folder("alone.safetensors");
+    file_write(in_folder("alone.json"), CONDITIONED, strlen(CONDITIONED));
+    const bytes whole = file_map(in_folder("conditioned/model.safetensors"));
     file_write(alone, whole.data, whole.size);
     assert_true(between(make(model_open(alone), &r), expected) == 0);
 
-    const char *sharded = path_join(root, "sharded");
+    const char *sharded = in_folder("sharded");
     folder_make(sharded);
     file_write(path_join(sharded, "model_config.json"), CONDITIONED, strlen(CONDITIONED));
     const store *s = store_open(alone);
@@ -241,7 +240,7 @@ static void test_layouts(void **state) {
     file_write(path_join(sharded, "model.safetensors.index.json"), words, strlen(words));
     assert_true(between(make(model_open(sharded), &r), expected) == 0);
 
-    const char *trained = path_join(root, "trained");
+    const char *trained = in_folder("trained");
     folder_make(trained);
     file_write(path_join(trained, "model_config.json"), CONDITIONED, strlen(CONDITIONED));
     for (size_t i = 0; i < n; i++) items[i].name = format("diffusion.%s", items[i].name);
@@ -257,12 +256,12 @@ static void open_path(void *path) { model_open(path); }
 
 /* CONDITIONED with one text in place of another, in a folder with the weights. */
 static char *changed(const char *what, const char *to) {
-    const char *at = strstr(CONDITIONED, what), *folder = path_join(root, "broken");
+    const char *at = strstr(CONDITIONED, what), *folder = in_folder("broken");
     assert_non_null(at);
     char *words = format("%.*s%s%s", (int) (at - CONDITIONED), CONDITIONED, to, at + strlen(what));
     folder_make(folder);
     file_write(path_join(folder, "model_config.json"), words, strlen(words));
-    const bytes whole = file_map(path_join(root, "conditioned/model.safetensors"));
+    const bytes whole = file_map(in_folder("conditioned/model.safetensors"));
     file_write(path_join(folder, "model.safetensors"), whole.data, whole.size);
     return (char *) folder;
 }
@@ -298,7 +297,7 @@ static void test_broken(void **state) {
     const char *folder = changed("dit", "dit");
     unlink(path_join(folder, "model.safetensors"));
     expect_failure(open_path, (void *) folder, HISS_ERROR_FILE, "model.ckpt");
-    const char *pipeline = path_join(root, "pipeline");
+    const char *pipeline = in_folder("pipeline");
     static const char INDEX[] = "{\"_class_name\":\"StableAudioPipeline\"}";
     folder_make(path_join(pipeline, "transformer"));
     file_write(path_join(pipeline, "model_index.json"), INDEX, strlen(INDEX));
@@ -311,7 +310,7 @@ static void test_broken(void **state) {
 static void test_not_numbers(void **state) {
     (void) state;
     scope_begin();
-    const store *s = store_open(path_join(root, "conditioned/model.safetensors"));
+    const store *s = store_open(in_folder("conditioned/model.safetensors"));
     const size_t n = store_count(s);
     named_tensor *items = NEW_ARRAY(named_tensor, n);
     for (size_t i = 0; i < n; i++)
@@ -319,7 +318,7 @@ static void test_not_numbers(void **state) {
     for (size_t i = 0; i < n; i++)
         if (strstr(items[i].name, "project_out")) f32(items[i].value)[3] = NAN;
     safetensors_write(path_join(changed("dit", "dit"), "model.safetensors"), items, n, NULL);
-    asking a = {.m = model_open(path_join(root, "broken"))};
+    asking a = {.m = model_open(in_folder("broken"))};
     a.r = quick(a.m);
     expect_failure(ask, &a, HISS_ERROR_FORMAT, "not numbers");
     scope_end();
@@ -330,7 +329,7 @@ static void test_text_encoder(void **state) {
     (void) state;
     scope_begin();
     precision_set(PRECISION_F32);
-    const char *from = TEST_DATA "/parity/stable_audio_open/e2e_small", *folder = path_join(root, "texts");
+    const char *from = TEST_DATA "/parity/stable_audio_open/e2e_small", *folder = in_folder("texts");
     folder_make(folder);
     const bytes settings = file_read(path_join(from, "model_config.json"), 1 << 20);
     char *words = copy_string((const char *) settings.data), *rate = strstr(words, "\"sample_rate\": 16,");
@@ -343,7 +342,7 @@ static void test_text_encoder(void **state) {
     a.r = quick(a.m);
     a.r.prompt = "rain";
     expect_failure(ask, &a, HISS_ERROR_FILE, "texts/t5-base");
-    a.r.text_encoder = root;
+    a.r.text_encoder = in_folder(".");
     expect_failure(ask, &a, HISS_ERROR_FILE, "--text-encoder");
     a.r.text_encoder = path_join(from, "t5-base");
     const made rain = make(a.m, &a.r);
@@ -372,7 +371,7 @@ static audio *noise_sound(int64_t frames, int channels) {
 static void test_parts(void **state) {
     (void) state;
     scope_begin();
-    const model *m = model_open(path_join(root, "conditioned"));
+    const model *m = model_open(in_folder("conditioned"));
     sound_request r = quick(m);
     const audio *before = noise_sound(1600, 2);
     const time_span span = {0.1, 0.12};
@@ -393,7 +392,7 @@ static void test_strength(void **state) {
     (void) state;
     scope_begin();
     precision_set(PRECISION_F32);
-    const model *m = model_open(path_join(root, "conditioned"));
+    const model *m = model_open(in_folder("conditioned"));
     sound_request r = quick(m);
     r.init = noise_sound(160, 1);
     r.strength = 0.2;
@@ -410,7 +409,7 @@ static void test_into(void **state) {
     (void) state;
     scope_begin();
     precision_set(PRECISION_F32);
-    const model *m = model_open(path_join(root, "conditioned"));
+    const model *m = model_open(in_folder("conditioned"));
     sound_request r = quick(m);
     r.sampler = "dpmpp-2m";
     r.seconds = 0.2;
@@ -451,7 +450,7 @@ static void test_stream(void **state) {
     (void) state;
     scope_begin();
     precision_set(PRECISION_F32);
-    const model *m = model_open(path_join(root, "conditioned"));
+    const model *m = model_open(in_folder("conditioned"));
     sound_request r = quick(m);
     r.seconds = 0.5;
     assert_false(has_pieces(m, &r));
@@ -511,7 +510,7 @@ static void test_loop(void **state) {
     enum { N = 20, BY = 7 };
     scope_begin();
     precision_set(PRECISION_F32);
-    const model *m = model_open(path_join(root, "conditioned"));
+    const model *m = model_open(in_folder("conditioned"));
     tensor *z = tensor_new(F32, SHAPE(1, N, LATENT));
     random_normal((random_key){1, 1}, 0, f32(z), (size_t) count(z));
     const audio *a = m->latent->decode(m, NULL, z, N * HOP, 0, true),
@@ -545,7 +544,7 @@ static void test_fit_turn(void **state) {
 static void test_long(void **state) {
     (void) state;
     scope_begin();
-    const model *m = model_open(path_join(root, "conditioned"));
+    const model *m = model_open(in_folder("conditioned"));
     sound_request r = quick(m);
     size_t peaks[2];
     for (int i = 0; i < 2; i++) {
@@ -582,8 +581,8 @@ static void test_codec(void **state) {
     (void) state;
     scope_begin();
     precision_set(PRECISION_F32);
-    const codec *c = codec_open(path_join(root, "conditioned"));
-    const model *m = model_open(path_join(root, "conditioned"));
+    const codec *c = codec_open(in_folder("conditioned"));
+    const model *m = model_open(in_folder("conditioned"));
     const stable_audio *net = m->network;
     assert_int_equal(c->hop, HOP);
     const audio *sound = noise_sound(1001, 2);
@@ -599,7 +598,7 @@ static void test_codec(void **state) {
     int64_t samples;
     static const char *const NAMES[] = {"z.safetensors", "z.npy"};
     for (int i = 0; i < 2; i++) {
-        const char *path = path_join(root, NAMES[i]);
+        const char *path = in_folder(NAMES[i]);
         latents_write(path, c, z, 1001);
         const tensor *back = latents_read(path, c, &samples);
         assert_int_equal(samples, i ? 0 : 1001);
@@ -615,13 +614,13 @@ static void test_codec(void **state) {
 
 static void read_wrong(void *path) {
     int64_t samples;
-    latents_read(path, codec_open(path_join(root, "conditioned")), &samples);
+    latents_read(path, codec_open(in_folder("conditioned")), &samples);
 }
 
 static void test_wrong_latents(void **state) {
     (void) state;
     scope_begin();
-    const char *path = path_join(root, "wrong.npy");
+    const char *path = in_folder("wrong.npy");
     npy_write(path, tensor_zero(F32, SHAPE(3, 5)));
     expect_failure(read_wrong, (void *) path, HISS_ERROR_FORMAT, "[4, length]");
     tensor *bad = tensor_zero(F32, SHAPE(4, 5));
@@ -629,16 +628,6 @@ static void test_wrong_latents(void **state) {
     npy_write(path, bad);
     expect_failure(read_wrong, (void *) path, HISS_ERROR_FORMAT, "value 7");
     scope_end();
-}
-
-static int clean_up(void **state) {
-    (void) state;
-    return system(format("rm -rf %s", root));
-}
-
-static int set_up(void **state) {
-    (void) state;
-    return mkdtemp(root) ? 0 : -1;
 }
 
 int main(void) {
@@ -660,5 +649,5 @@ int main(void) {
         cmocka_unit_test(test_codec),
         cmocka_unit_test(test_wrong_latents),
     };
-    return cmocka_run_group_tests(tests, set_up, clean_up);
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -1,6 +1,6 @@
 /* Training of stable-audio-tools' models on small stored ones: what batches hold, the loss falls, folders that come out, stopped and
- * killed runs. That losses and gradients are the original's is shown by the parity cases. Run with "--train RECIPE FROM DATA OUT
- * STEPS" it is the child that gets killed. */
+ * killed runs. That losses and gradients are the original's is shown by the parity cases. The one that gets
+ * killed is this program, called again (child_training.h). */
 #include "test.h"
 
 #include <math.h>
@@ -9,13 +9,14 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/parallel.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "child_training.h"
+#include "folder.h"
 #include "signal/audio.h"
 #include "systems/generate.h"
 #include "systems/stable_audio.h"
@@ -23,9 +24,6 @@
 #include "train/checkpoint.h"
 #include "train/loop.h"
 #include "train/stable_source.h"
-
-static char root[] = "/tmp/hiss-stable-training-XXXXXX";
-static const char *under_root(const char *name) { return path_join(root, name); }
 
 enum { RATE = 8000, HOP = 8, WINDOW = 21, LATENT = 4 }; /* of the stored model */
 
@@ -36,7 +34,7 @@ static void write_sound(const char *name, int channels, int64_t frames, uint64_t
     audio *a = audio_new(frames, channels, RATE);
     random_normal((random_key){3, stream}, 0, a->samples, (size_t) (frames * channels));
     for (int64_t i = 0; i < frames * channels; i++) a->samples[i] *= 0.1f;
-    audio_write(under_root(format("sounds/%s", name)), a, AUDIO_FLOAT);
+    audio_write(in_folder(format("sounds/%s", name)), a, AUDIO_FLOAT);
     scope_end();
 }
 
@@ -54,38 +52,28 @@ static const char RECIPE[] =
     " \"average\": {\"decay\": 0.9},"
     " \"every\": {\"log\": 10, \"held_out\": 20, \"sounds\": 0, \"checkpoint\": %d}}";
 
-static void write_text(const char *name, const char *text) { file_write(under_root(name), text, strlen(text)); }
-
 static int set_up(void **state) {
-    (void) state;
-    if (!mkdtemp(root)) return 1;
+    if (make_folder(state)) return 1;
     scope_begin();
-    folder_make(under_root("sounds"));
+    folder_make(in_folder("sounds"));
     write_sound("a-short.wav", 2, 100, 1);
     write_sound("b-long.wav", 2, 3 * RATE - 100, 2); /* 3 s, 363 latents */
     write_sound("d-mono.wav", 1, 300, 3);
     write_sound("e-held.wav", 2, 400, 4);
-    write_text("sounds/c-broken.wav", "no sound");
-    write_text("sounds/list.tsv", MANIFEST);
-    write_text("recipe.json", format(RECIPE, 10));
-    write_text("often.json", format(RECIPE, 1));
-    tiny_stable_write(under_root("small"));
+    write_in_folder("sounds/c-broken.wav", "no sound");
+    write_in_folder("sounds/list.tsv", MANIFEST);
+    write_in_folder("recipe.json", format(RECIPE, 10));
+    write_in_folder("often.json", format(RECIPE, 1));
+    tiny_stable_write(in_folder("small"));
     scope_end();
     return 0;
 }
 
-static int tear_down(void **state) {
-    (void) state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", root);
-    return system(command);
-}
-
 static train_options options_for(const char *out, int64_t steps, bool resume) {
-    return (train_options){.recipe = under_root("recipe.json"),
-                           .from = under_root("small"),
-                           .data = under_root("sounds/list.tsv"),
-                           .out = under_root(out),
+    return (train_options){.recipe = in_folder("recipe.json"),
+                           .from = in_folder("small"),
+                           .data = in_folder("sounds/list.tsv"),
+                           .out = in_folder(out),
                            .steps = steps,
                            .resume = resume};
 }
@@ -95,9 +83,9 @@ static train_options options_for(const char *out, int64_t steps, bool resume) {
 static batch_source source_of(dataset **data, const char *folder) {
     static stable_learner learner;
     dataset_settings s = {.rate = RATE, .samples = WINDOW * HOP, .held_out_clips = 1, .listed = true};
-    learner = stable_audio_open_learning(under_root("small"));
-    *data = dataset_open(under_root("sounds/list.tsv"), &s);
-    const stable_source_settings settings = {*data, &learner, under_root("small"), under_root(folder), 0.3};
+    learner = stable_audio_open_learning(in_folder("small"));
+    *data = dataset_open(in_folder("sounds/list.tsv"), &s);
+    const stable_source_settings settings = {*data, &learner, in_folder("small"), in_folder(folder), 0.3};
     return stable_source(&settings);
 }
 
@@ -159,7 +147,7 @@ static void test_kept(void **state) {
     (void) state;
     scope_begin();
     dataset *data;
-    const char *folder = under_root("kept");
+    const char *folder = in_folder("kept");
     source_of(&data, "kept");
     const size_t files = files_in(folder);
     assert_int_equal(files,
@@ -190,7 +178,7 @@ static void watch(const train_report *report, void *context) {
 
 /* The names, shapes and types of the published file; only the transformer and the conditioner differ. */
 static void expect_published(const char *folder) {
-    const store *before = store_open(under_root("small/model.ckpt")),
+    const store *before = store_open(in_folder("small/model.ckpt")),
                 *after = store_open(path_join(folder, "model.safetensors"));
     size_t changed = 0;
     assert_int_equal(store_count(before), store_count(after));
@@ -204,7 +192,7 @@ static void expect_published(const char *folder) {
         if (starts_with(a->name, "pretransform.")) assert_true(same);
     }
     assert_true(changed > 20);
-    assert_true(json_equal(config_load(under_root("small/model_config.json")).value,
+    assert_true(json_equal(config_load(in_folder("small/model_config.json")).value,
                            config_load(path_join(folder, "model_config.json")).value));
 }
 
@@ -224,8 +212,8 @@ static void test_run(void **state) {
     assert_true(isfinite(r.held_out));
     print_message("loss %g at first, %g at last\n", losses[0], losses[loss_count - 1]);
     assert_true(losses[loss_count - 1] < 0.8 * losses[0]);
-    expect_published(under_root("falls"));
-    const model *m = model_open(under_root("falls"));
+    expect_published(in_folder("falls"));
+    const model *m = model_open(in_folder("falls"));
     sound_request request = sound_request_for(m);
     request.prompt = "rain";
     request.steps = 2;
@@ -243,8 +231,7 @@ static void assert_same_file(const char *a, const char *b) {
 
 static void expect_same_run(const char *a, const char *b) {
     static const char *const files[] = {"model_config.json", "model.safetensors", "latest/state.safetensors"};
-    for (int i = 0; i < 3; i++)
-        assert_same_file(path_join(under_root(a), files[i]), path_join(under_root(b), files[i]));
+    for (int i = 0; i < 3; i++) assert_same_file(path_join(in_folder(a), files[i]), path_join(in_folder(b), files[i]));
 }
 
 static void test_resume(void **state) {
@@ -260,31 +247,22 @@ static void test_resume(void **state) {
     scope_end();
 }
 
-static pid_t start_child(const char *out, const char *steps) {
-    const pid_t child = fork();
-    if (child) return child;
-    execl("/proc/self/exe", "test_stable_training", "--train", under_root("often.json"), under_root("small"),
-          under_root("sounds/list.tsv"), under_root(out), steps, (char *) NULL);
-    _exit(127);
-}
-
-static void wait_milliseconds(int64_t ms) { nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL); }
-
 /* Killed at any moment, the encoding of recordings too, and gone on from there: the run that was never killed. */
 static void test_kill(void **state) {
     (void) state;
     enum { KILLS = 5 };
     scope_begin();
     for (uint64_t i = 0; i < KILLS; i++) {
-        const pid_t child = start_child("killed", "24");
+        const pid_t child = start_child(in_folder("often.json"), in_folder("small"), in_folder("sounds/list.tsv"),
+                                        in_folder("killed"), 24);
         assert_true(child > 0);
         wait_milliseconds(20 + (int64_t) random_below((random_key){9, 9}, i, 250));
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);
-        if (checkpoint_latest(under_root("killed"))) model_open(under_root("killed"));
+        if (checkpoint_latest(in_folder("killed"))) model_open(in_folder("killed"));
     }
-    train_options o = options_for("killed", 24, checkpoint_latest(under_root("killed")) != NULL);
-    o.recipe = under_root("often.json");
+    train_options o = options_for("killed", 24, checkpoint_latest(in_folder("killed")) != NULL);
+    o.recipe = in_folder("often.json");
     train_run(&o);
     expect_same_run("whole", "killed");
     scope_end();
@@ -299,9 +277,9 @@ static const char LORA_RECIPE[] =
     " \"every\": {\"log\": 10, \"held_out\": 0, \"sounds\": 0, \"checkpoint\": 1000}}";
 
 static void train_adapters(const char *out, const char *more, int64_t steps, bool resume) {
-    write_text("lora.json", format(LORA_RECIPE, more));
+    write_in_folder("lora.json", format(LORA_RECIPE, more));
     train_options o = options_for(out, steps, resume);
-    o.recipe = under_root("lora.json");
+    o.recipe = in_folder("lora.json");
     o.lora = 3;
     train_run(&o);
 }
@@ -356,16 +334,16 @@ static void test_adapters(void **state) {
     (void) state;
     scope_begin();
     train_adapters("lora", "", 30, false);
-    const char *file = under_root("lora/adapter.safetensors");
+    const char *file = in_folder("lora/adapter.safetensors");
     const store *s = store_open(file);
     assert_non_null(store_find(s, SECONDS ".parametrizations.weight.0.lora_A"));
     const char *words = config_need_string(store_metadata(s), "lora_config");
     const config said = config_parse(words, strlen(words), "lora_config");
     assert_int_equal(config_need_int(said, "rank", 1, 99), 3);
     assert_string_equal(config_need_string(said, "adapter_type"), "lora");
-    const model *base = model_open(under_root("small")), *trained = model_open(under_root("lora"));
-    model *merged = model_open(under_root("small")), *half = model_open(under_root("small")),
-          *none = model_open(under_root("small"));
+    const model *base = model_open(in_folder("small")), *trained = model_open(in_folder("lora"));
+    model *merged = model_open(in_folder("small")), *half = model_open(in_folder("small")),
+          *none = model_open(in_folder("small"));
     model_adapt(merged, file, 1);
     model_adapt(half, format("%s:5", file), 0.1);
     model_adapt(none, file, 0);
@@ -378,7 +356,7 @@ static void test_adapters(void **state) {
     assert_true(fabs(apart(half, base, MATRIX) / apart(merged, base, MATRIX) - 0.5) < 1e-4);
     assert_true(unmerged_apart(base, merged, s) < 1e-6);
     assert_true(unmerged_apart(base, base, s) > 1e-3); /* it could fail */
-    expect_published(under_root("lora"));
+    expect_published(in_folder("lora"));
     scope_end();
 }
 
@@ -390,13 +368,13 @@ static void test_adapter_runs(void **state) {
     train_adapters("lora-part", ", \"lora_layers\": [\"cross_attn\"]", 5, false);
     train_adapters("lora-part", ", \"lora_layers\": [\"cross_attn\"]", 12, true);
     expect_same_run("lora-whole", "lora-part");
-    assert_same_file(under_root("lora-whole/adapter.safetensors"), under_root("lora-part/adapter.safetensors"));
-    const store *s = store_open(under_root("lora-whole/adapter.safetensors"));
+    assert_same_file(in_folder("lora-whole/adapter.safetensors"), in_folder("lora-part/adapter.safetensors"));
+    const store *s = store_open(in_folder("lora-whole/adapter.safetensors"));
     for (size_t i = 0; i < store_count(s); i++) assert_non_null(strstr(store_at(s, i)->name, ".cross_attn."));
     assert_int_equal(store_count(s), 2 * 2 * 3); /* A and B of to_q, to_kv, to_out in two blocks */
-    write_text("lora.json", format(LORA_RECIPE, ", \"lora_layers\": [\"ff.\", \"corss_attn\"]"));
+    write_in_folder("lora.json", format(LORA_RECIPE, ", \"lora_layers\": [\"ff.\", \"corss_attn\"]"));
     train_options o = options_for("lora-wrong", 1, false);
-    o.recipe = under_root("lora.json");
+    o.recipe = in_folder("lora.json");
     o.lora = 3;
     expect_failure(run_training, &o, HISS_ERROR_ARGUMENT, "corss_attn");
     scope_end();
@@ -408,15 +386,15 @@ static void test_adapters_in_bf16(void **state) {
     scope_begin();
     precision_set(PRECISION_BF16);
     const char *recipe = format(LORA_RECIPE, "");
-    write_text("lora.json", recipe);
+    write_in_folder("lora.json", recipe);
     train_options o = options_for("lora-bf16", 2, false);
-    o.recipe = under_root("lora.json");
+    o.recipe = in_folder("lora.json");
     o.lora = 3;
     o.has_precision = true;
     o.numbers = PRECISION_BF16;
     train_run(&o);
-    model *m = model_open(under_root("small"));
-    model_adapt(m, under_root("lora/adapter.safetensors"), 1);
+    model *m = model_open(in_folder("small"));
+    model_adapt(m, in_folder("lora/adapter.safetensors"), 1);
     sound_request request = sound_request_for(m);
     request.prompt = "rain";
     request.steps = 1;
@@ -445,8 +423,8 @@ static void test_foreign_adapters(void **state) {
         {"model.preprocess_conv.parametrizations.weight.0.magnitude", tensor_zero(F16, SHAPE(LATENT))}};
     json_t *notes = json_make_object();
     json_object_set_new(notes, "lora_config", json_string("{\"rank\": 2, \"alpha\": 6, \"adapter_type\": \"lora\"}"));
-    adapting k = {model_open(under_root("small")), under_root("foreign.safetensors")};
-    const model *base = model_open(under_root("small"));
+    adapting k = {model_open(in_folder("small")), in_folder("foreign.safetensors")};
+    const model *base = model_open(in_folder("small"));
     safetensors_write(k.path, items, 2, notes);
     adapt(&k);
     const char *name = "model.model.preprocess_conv.weight";
@@ -471,9 +449,9 @@ static const char CODER_RECIPE[] =
     " \"every\": {\"log\": 20, \"held_out\": 40, \"sounds\": 0, \"checkpoint\": 1000}}";
 
 static void train_coder(const char *out, const char *encoder, int64_t steps, bool resume) {
-    write_text("coder.json", format(CODER_RECIPE, encoder));
+    write_in_folder("coder.json", format(CODER_RECIPE, encoder));
     train_options o = options_for(out, steps, resume);
-    o.recipe = under_root("coder.json");
+    o.recipe = in_folder("coder.json");
     o.watch = watch;
     loss_count = 0;
     train_run(&o);
@@ -481,7 +459,7 @@ static void train_coder(const char *out, const char *encoder, int64_t steps, boo
 
 /* Which of the file's tensors are other ones now: how many whose names have this in front, and how many else. */
 static void count_changed(const char *folder, const char *front, int *of_front, int *else_where) {
-    const store *before = store_open(under_root("small/model.ckpt")),
+    const store *before = store_open(in_folder("small/model.ckpt")),
                 *after = store_open(path_join(folder, "model.safetensors"));
     *of_front = *else_where = 0;
     assert_int_equal(store_count(before), store_count(after));
@@ -500,11 +478,11 @@ static void test_autoencoder(void **state) {
     train_coder("decoder", "false", 200, false);
     print_message("loss %g at first, %g at last\n", losses[0], losses[loss_count - 1]);
     assert_true(losses[loss_count - 1] < 0.9 * losses[0]);
-    count_changed(under_root("decoder"), "pretransform.model.decoder.", &changed, &others);
+    count_changed(in_folder("decoder"), "pretransform.model.decoder.", &changed, &others);
     assert_true(changed > 20 && others == 0);
-    model_open(under_root("decoder")); /* it is still the whole model */
+    model_open(in_folder("decoder")); /* it is still the whole model */
     train_coder("coder", "true", 9, false);
-    count_changed(under_root("coder"), "pretransform.model.", &changed, &others);
+    count_changed(in_folder("coder"), "pretransform.model.", &changed, &others);
     assert_true(changed > 40 && others == 0);
     train_coder("coder-part", "true", 4, false);
     train_coder("coder-part", "true", 9, true);
@@ -517,9 +495,9 @@ static void test_autoencoder(void **state) {
 static void expect_refusal(const char *document, const char *from, const char *part) {
     hiss_error error = {0};
     scope_begin();
-    write_text("wrong.json", document);
+    write_in_folder("wrong.json", document);
     train_options o = options_for("refused", 1, false);
-    o.recipe = under_root("wrong.json");
+    o.recipe = in_folder("wrong.json");
     o.from = from;
     assert_false(try_run(run_training, &o, &error));
     if (!strstr(error.message, part)) print_error("%s\n", error.message);
@@ -531,7 +509,7 @@ static void test_refusals(void **state) {
     (void) state;
     scope_begin();
 #define PLAIN "{\"system\": \"stable-audio\", \"data\": {}"
-    const char *small = under_root("small");
+    const char *small = in_folder("small");
     expect_refusal(PLAIN "}", NULL, "--from");
     expect_refusal(PLAIN "}", TEST_DATA "/parity/stable_audio_open/e2e_diffusers", "model_config.json");
     expect_refusal("{\"system\": \"stable-audio\", \"data\": {\"sample_rate\": 44100}}", small, "sample_rate");
@@ -541,23 +519,10 @@ static void test_refusals(void **state) {
     scope_end();
 }
 
-/* --- the child --- */
-
-static void child_run(void *argument) {
-    char **a = argument;
-    train_options o = {.recipe = a[2], .from = a[3], .data = a[4], .out = a[5], .steps = atoll(a[6])};
-    o.resume = checkpoint_latest(o.out) != NULL;
-    train_run(&o);
-}
-
 int main(int argc, char **argv) {
     threads_set(1); /* networks so small are not worth waking others */
-    if (argc == 7 && !strcmp(argv[1], "--train")) {
-        hiss_error error;
-        if (try_run(child_run, argv, &error)) return 0;
-        fprintf(stderr, "%s\n", error.message);
-        return 1;
-    }
+    int code;
+    if (was_child(argc, argv, &code)) return code;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_kept),
@@ -571,5 +536,5 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_adapters_in_bf16),
         cmocka_unit_test(test_autoencoder),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, remove_folder);
 }

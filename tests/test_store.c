@@ -9,6 +9,7 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/scope.h"
+#include "folder.h"
 #include "store/store.h"
 
 #define FOLDER TEST_DATA "/store/"
@@ -99,10 +100,6 @@ static void test_checkpoint(void **state) {
 
 /* ---- writing */
 
-static char folder[] = "/tmp/hiss-test-store-XXXXXX";
-
-static char *temporary(const char *name) { return path_join(folder, name); }
-
 static void test_write_safetensors(void **state) {
     (void) state;
     scope_begin();
@@ -110,7 +107,7 @@ static void test_write_safetensors(void **state) {
     tensor *scalar = tensor_from((float[]){7}, (shape){0}), *none = tensor_new(I64, SHAPE(0, 4));
     json_t *metadata = json_make_object();
     json_object_set_new(metadata, "config", json_string("{\"a\": 1}"));
-    const char *path = temporary("written.safetensors");
+    const char *path = in_folder("written.safetensors");
     safetensors_write(path, (named_tensor[]){{"z", a}, {"b", b}, {"scalar", scalar}, {"none", none}}, 4, metadata);
     store *s = store_open(path);
     assert_int_equal(store_count(s), 4);
@@ -131,14 +128,14 @@ static void test_npy(void **state) {
     static const dtype types[] = {F32, F64, F16, I64, I32, I16, I8, U8};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         tensor *a = tensor_convert(tensor_from((float[]){1, 2, 3, 4, 5, 6}, SHAPE(3, 1, 2)), types[i]);
-        npy_write(temporary("a.npy"), a);
-        tensor *b = npy_read(temporary("a.npy"));
+        npy_write(in_folder("a.npy"), a);
+        tensor *b = npy_read(in_folder("a.npy"));
         assert_int_equal(b->type, types[i]);
         assert_string_equal(shape_text(shape_of(b)), "[3, 1, 2]");
         assert_memory_equal(a->data, b->data, tensor_bytes(a));
     }
-    npy_write(temporary("scalar.npy"), tensor_from((float[]){7}, (shape){0}));
-    assert_int_equal(npy_read(temporary("scalar.npy"))->rank, 0);
+    npy_write(in_folder("scalar.npy"), tensor_from((float[]){7}, (shape){0}));
+    assert_int_equal(npy_read(in_folder("scalar.npy"))->rank, 0);
     scope_end();
 }
 
@@ -157,8 +154,6 @@ static void test_npy_fortran(void **state) {
     for (int i = 0; i < 6; i++) assert_int_equal(v[i], i);
     scope_end();
 }
-
-static void write_text(const char *name, const char *text) { file_write(temporary(name), text, strlen(text)); }
 
 /* ---- bad files: each is a clear error that names the file */
 
@@ -247,12 +242,12 @@ static void each_flip(const char *path, size_t step) {
 static void test_damage(void **state) {
     (void) state;
     scope_begin();
-    each_truncation(temporary("written.safetensors"), 1);
-    each_truncation(temporary("a.npy"), 1);
+    each_truncation(in_folder("written.safetensors"), 1);
+    each_truncation(in_folder("a.npy"), 1);
     each_truncation(FOLDER "half.pt", 97);
     each_truncation(DIFFWAVE_LEGACY, 977);
-    each_flip(temporary("written.safetensors"), 1);
-    each_flip(temporary("a.npy"), 1);
+    each_flip(in_folder("written.safetensors"), 1);
+    each_flip(in_folder("a.npy"), 1);
     each_flip(FOLDER "half.pt", 29);
     each_flip(DIFFWAVE_LEGACY, 211);
     scope_end();
@@ -516,7 +511,7 @@ static void test_mistakes(void **state) {
     assert_refused("hello, this is text", 19, "not a file of weights");
     assert_refused("\x80\4}.", 4, "torch.save");
     scope_begin();
-    assert_path_refused(temporary("missing.pt"), "missing.pt");
+    assert_path_refused(in_folder("missing.pt"), "missing.pt");
     store *s = store_open(FOLDER "expected.safetensors");
     assert_null(store_find(s, "input_projection.weigth"));
     scope_end();
@@ -566,9 +561,9 @@ static void test_faults(void **state) {
 
 static void write_shards(void) {
     tensor *a = tensor_from((float[]){1, 2}, SHAPE(2)), *b = tensor_from((float[]){3}, SHAPE(1));
-    folder_make(temporary("shards"));
-    safetensors_write(temporary("shards/one.safetensors"), (named_tensor[]){{"a", a}}, 1, NULL);
-    safetensors_write(temporary("shards/two.safetensors"), (named_tensor[]){{"b", b}}, 1, NULL);
+    folder_make(in_folder("shards"));
+    safetensors_write(in_folder("shards/one.safetensors"), (named_tensor[]){{"a", a}}, 1, NULL);
+    safetensors_write(in_folder("shards/two.safetensors"), (named_tensor[]){{"b", b}}, 1, NULL);
 }
 
 static void test_shards(void **state) {
@@ -576,39 +571,17 @@ static void test_shards(void **state) {
     static const char index[] = "shards/model.safetensors.index.json";
     scope_begin();
     write_shards();
-    write_text(index, "{\"weight_map\": {\"a\": \"one.safetensors\", \"b\": \"two.safetensors\"}}");
-    store *s = store_open(temporary("shards"));
+    write_in_folder(index, "{\"weight_map\": {\"a\": \"one.safetensors\", \"b\": \"two.safetensors\"}}");
+    store *s = store_open(in_folder("shards"));
     assert_int_equal(store_count(s), 2);
     assert_true(f32(store_read(s, "b"))[0] == 3);
-    write_text(index, "{\"weight_map\": {\"a\": \"one.safetensors\", \"c\": \"two.safetensors\"}}");
-    assert_path_refused(temporary("shards"), "'c' is not in");
-    write_text(index, "{\"weight_map\": {\"a\": \"../written.safetensors\"}}");
-    assert_path_refused(temporary("shards"), "same folder");
-    write_text(index, "{\"weight_map\": {\"a\": \"gone.safetensors\"}}");
-    assert_path_refused(temporary("shards"), "gone.safetensors");
+    write_in_folder(index, "{\"weight_map\": {\"a\": \"one.safetensors\", \"c\": \"two.safetensors\"}}");
+    assert_path_refused(in_folder("shards"), "'c' is not in");
+    write_in_folder(index, "{\"weight_map\": {\"a\": \"../written.safetensors\"}}");
+    assert_path_refused(in_folder("shards"), "same folder");
+    write_in_folder(index, "{\"weight_map\": {\"a\": \"gone.safetensors\"}}");
+    assert_path_refused(in_folder("shards"), "gone.safetensors");
     scope_end();
-}
-
-static int make_folder(void **state) {
-    (void) state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state) {
-    (void) state;
-    static const char *const names[] = {"written.safetensors",
-                                        "a.npy",
-                                        "scalar.npy",
-                                        "shards/one.safetensors",
-                                        "shards/two.safetensors",
-                                        "shards/model.safetensors.index.json",
-                                        "shards",
-                                        "."};
-    scope_begin();
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        remove(i + 1 < sizeof names / sizeof *names ? temporary(names[i]) : folder);
-    scope_end();
-    return 0;
 }
 
 int main(void) {

@@ -1,5 +1,5 @@
 /* Training: optimiser, recordings, batches, and whole runs: the loss falls, a stopped run goes on bit for bit, a killed
- * one leaves a complete checkpoint. Run with "--train RECIPE DATA OUT STEPS" it is the child that gets killed. */
+ * one leaves a complete checkpoint. The one that gets killed is this program, called again (child_training.h). */
 #include "test.h"
 
 #include <math.h>
@@ -8,12 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/parallel.h"
 #include "base/text.h"
+#include "child_training.h"
+#include "folder.h"
 #include "nn/bind.h"
 #include "signal/audio.h"
 #include "train/checkpoint.h"
@@ -21,10 +22,7 @@
 #include "train/loader.h"
 #include "train/loop.h"
 
-static char root[] = "/tmp/hiss-train-XXXXXX";
 static char sounds_path[256], recipe_path[256];
-
-static const char *under_root(const char *name) { return path_join(root, name); }
 
 /* --- made-up recordings --- */
 
@@ -60,10 +58,9 @@ static void write_recipe(const char *path, int sounds, int checkpoint) {
 }
 
 static int set_up(void **state) {
-    (void) state;
-    if (!mkdtemp(root)) return 1;
-    snprintf(sounds_path, sizeof sounds_path, "%s/sounds", root);
-    snprintf(recipe_path, sizeof recipe_path, "%s/recipe.json", root);
+    if (make_folder(state)) return 1;
+    snprintf(sounds_path, sizeof sounds_path, "%s/sounds", folder);
+    snprintf(recipe_path, sizeof recipe_path, "%s/recipe.json", folder);
     scope_begin();
     static const char *const kinds[] = {"tone", "burst"};
     for (int kind = 0; kind < 2; kind++) {
@@ -74,13 +71,6 @@ static int set_up(void **state) {
     write_recipe(recipe_path, 100, 10);
     scope_end();
     return 0;
-}
-
-static int tear_down(void **state) {
-    (void) state;
-    char command[300];
-    snprintf(command, sizeof command, "rm -rf '%s'", root);
-    return system(command);
 }
 
 /* --- errors --- */
@@ -231,9 +221,9 @@ static void test_folder(void **state) {
     assert_int_equal(r->items[11].class_index, 1);
     recordings *again = recordings_find(sounds_path, 0.25);
     for (size_t i = 0; i < r->count; i++) assert_int_equal(r->items[i].held_out, again->items[i].held_out);
-    assert_contains(error_of(find_nothing, (void *) under_root("none")), "no such folder");
-    folder_make(under_root("empty"));
-    assert_contains(error_of(find_nothing, (void *) under_root("empty")), "no recordings");
+    assert_contains(error_of(find_nothing, (void *) in_folder("none")), "no such folder");
+    folder_make(in_folder("empty"));
+    assert_contains(error_of(find_nothing, (void *) in_folder("empty")), "no recordings");
     scope_end();
 }
 
@@ -244,19 +234,19 @@ static void test_manifests(void **state) {
     static const char lines[] = "{\"path\": \"sounds/tone/0.wav\", \"class\": \"low\", \"caption\": \"a tone\"}\n";
     static const char wrong[] = "sounds/tone/0.wav\tlow\t\tsometimes\n";
     scope_begin();
-    file_write(under_root("list.tsv"), tabs, strlen(tabs));
-    file_write(under_root("list.jsonl"), lines, strlen(lines));
-    file_write(under_root("wrong.tsv"), wrong, strlen(wrong));
-    recordings *r = recordings_find(under_root("list.tsv"), 0);
+    file_write(in_folder("list.tsv"), tabs, strlen(tabs));
+    file_write(in_folder("list.jsonl"), lines, strlen(lines));
+    file_write(in_folder("wrong.tsv"), wrong, strlen(wrong));
+    recordings *r = recordings_find(in_folder("list.tsv"), 0);
     assert_int_equal(r->count, 2);
     assert_string_equal(r->classes[0], "high");
     assert_true(r->items[1].held_out && !r->items[0].held_out);
     assert_true(file_exists(r->items[1].path));
-    r = recordings_find(under_root("list.jsonl"), 0);
+    r = recordings_find(in_folder("list.jsonl"), 0);
     assert_string_equal(r->items[0].caption, "a tone");
-    assert_contains(error_of(find_nothing, (void *) under_root("wrong.tsv")), "line 1: split 'sometimes'");
-    file_write(under_root("binary"), "\x7f\0\1", 3);
-    assert_contains(error_of(find_nothing, (void *) under_root("binary")), "neither a folder nor a manifest");
+    assert_contains(error_of(find_nothing, (void *) in_folder("wrong.tsv")), "line 1: split 'sometimes'");
+    file_write(in_folder("binary"), "\x7f\0\1", 3);
+    assert_contains(error_of(find_nothing, (void *) in_folder("binary")), "neither a folder nor a manifest");
     scope_end();
 }
 
@@ -285,23 +275,23 @@ static void test_broken_recordings(void **state) {
     (void) state;
     static const char junk[] = "RIFF this is no sound at all";
     scope_begin();
-    folder_make(under_root("mixed"));
-    write_sound(under_root("mixed/good.wav"), 0, 1);
-    file_write(under_root("mixed/broken.wav"), junk, sizeof junk);
+    folder_make(in_folder("mixed"));
+    write_sound(in_folder("mixed/good.wav"), 0, 1);
+    file_write(in_folder("mixed/broken.wav"), junk, sizeof junk);
     audio *silence = audio_new(800, 1, 8000);
     memset(silence->samples, 0, 800 * sizeof(float));
-    audio_write(under_root("mixed/silent.wav"), silence, AUDIO_PCM16);
+    audio_write(in_folder("mixed/silent.wav"), silence, AUDIO_PCM16);
     warnings = 0;
     warn_to(count_warning);
     dataset_settings s = small_settings(1 << 20);
-    dataset *d = dataset_open(under_root("mixed"), &s);
+    dataset *d = dataset_open(in_folder("mixed"), &s);
     assert_int_equal(warnings, 2);
     assert_contains(last_warning, "skipped: ");
     assert_contains(last_warning, "silent.wav: silent");
     assert_int_equal(dataset_usable(d, false) + dataset_usable(d, true), 1);
-    folder_make(under_root("bad"));
-    file_write(under_root("bad/broken.wav"), junk, sizeof junk);
-    assert_contains(error_of(open_dataset, (void *) under_root("bad")), "none of its 1 recordings can be used");
+    folder_make(in_folder("bad"));
+    file_write(in_folder("bad/broken.wav"), junk, sizeof junk);
+    assert_contains(error_of(open_dataset, (void *) in_folder("bad")), "none of its 1 recordings can be used");
     warn_to(NULL);
     scope_end();
 }
@@ -350,16 +340,16 @@ static void test_loss_falls(void **state) {
     (void) state;
     scope_begin();
     first_loss = NAN;
-    train_options o = options_for(under_root("falls"), 100, false);
+    train_options o = options_for(in_folder("falls"), 100, false);
     o.watch = watch_loss;
     train_result r = train_run(&o);
     assert_int_equal(r.step, 100);
     assert_true(isfinite(r.held_out));
     print_message("loss %g at first, %g at last\n", first_loss, last_loss);
     assert_true(last_loss < 0.9 * first_loss);
-    assert_true(file_exists(under_root("falls/samples/step-0000000100/00-burst.wav")));
-    assert_true(file_exists(under_root("falls/samples/step-0000000100/picture.png")));
-    assert_true(file_exists(under_root("falls/config.json")) && file_exists(under_root("falls/weights.safetensors")));
+    assert_true(file_exists(in_folder("falls/samples/step-0000000100/00-burst.wav")));
+    assert_true(file_exists(in_folder("falls/samples/step-0000000100/picture.png")));
+    assert_true(file_exists(in_folder("falls/config.json")) && file_exists(in_folder("falls/weights.safetensors")));
     assert_contains(error_of(run_training, &o), "holds a run already");
     scope_end();
 }
@@ -373,8 +363,7 @@ static void assert_same_file(const char *a, const char *b) {
 static void test_resume(void **state) {
     (void) state;
     scope_begin();
-    train_options whole = options_for(under_root("whole"), 33, false),
-                  part = options_for(under_root("part"), 17, false);
+    train_options whole = options_for(in_folder("whole"), 33, false), part = options_for(in_folder("part"), 17, false);
     train_run(&whole);
     train_run(&part);
     part.resume = true;
@@ -383,30 +372,21 @@ static void test_resume(void **state) {
     assert_int_equal(r.step, 33);
     static const char *const files[] = {"config.json", "weights.safetensors", "latest/state.safetensors"};
     for (int i = 0; i < 3; i++)
-        assert_same_file(path_join(under_root("whole"), files[i]), path_join(under_root("part"), files[i]));
+        assert_same_file(path_join(in_folder("whole"), files[i]), path_join(in_folder("part"), files[i]));
     size_t kept = 0;
-    for (char **names = folder_list(under_root("part/checkpoints")); *names; names++) kept++;
+    for (char **names = folder_list(in_folder("part/checkpoints")); *names; names++) kept++;
     assert_int_equal(kept, 2);
     scope_end();
 }
-
-static pid_t start_child(const char *recipe, const char *out, const char *steps) {
-    pid_t child = fork();
-    if (child) return child;
-    execl("/proc/self/exe", "test_train", "--train", recipe, sounds_path, out, steps, (char *) NULL);
-    _exit(127);
-}
-
-static void wait_milliseconds(int64_t ms) { nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL); }
 
 static void test_kill(void **state) {
     (void) state;
     enum { KILLS = 4 };
     scope_begin();
-    const char *recipe = under_root("often.json"), *out = under_root("killed");
+    const char *recipe = in_folder("often.json"), *out = in_folder("killed");
     write_recipe(recipe, 0, 1);
     for (uint64_t i = 0; i < KILLS; i++) {
-        pid_t child = start_child(recipe, out, "100000");
+        pid_t child = start_child(recipe, NULL, sounds_path, out, 100000);
         assert_true(child > 0);
         for (int k = 0; k < 1200 && !checkpoint_latest(out); k++) wait_milliseconds(50);
         wait_milliseconds((int64_t) random_below((random_key){9, 9}, i, 300));
@@ -425,13 +405,13 @@ static void test_kill(void **state) {
 static void test_interrupt(void **state) {
     (void) state;
     scope_begin();
-    const char *out = under_root("interrupted");
-    pid_t child = start_child(recipe_path, out, "100000");
+    const char *out = in_folder("interrupted");
+    pid_t child = start_child(recipe_path, NULL, sounds_path, out, 100000);
     for (int i = 0; i < 200 && !checkpoint_latest(out); i++) wait_milliseconds(50);
     kill(child, SIGTERM);
     int status;
     waitpid(child, &status, 0);
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 3);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == CHILD_INTERRUPTED);
     assert_non_null(checkpoint_latest(out));
     scope_end();
 }
@@ -439,9 +419,9 @@ static void test_interrupt(void **state) {
 /* --- what is refused before any work --- */
 
 static void expect_refusal(const char *document, const char *part) {
-    const char *path = under_root("wrong.json");
+    const char *path = in_folder("wrong.json");
     file_write(path, document, strlen(document));
-    train_options o = options_for(under_root("refused"), 1, false);
+    train_options o = options_for(in_folder("refused"), 1, false);
     o.recipe = path;
     assert_contains(error_of(run_training, &o), part);
 }
@@ -461,24 +441,10 @@ static void test_wrong_recipes(void **state) {
     scope_end();
 }
 
-/* --- the child --- */
-
-static void child_run(void *argument) {
-    char **a = argument;
-    train_options o = {.recipe = a[2], .data = a[3], .out = a[4], .steps = atoll(a[5])};
-    o.resume = checkpoint_latest(o.out) != NULL;
-    if (train_run(&o).interrupted) _exit(3);
-}
-
 int main(int argc, char **argv) {
     threads_set(2);
-    if (argc == 6 && !strcmp(argv[1], "--train")) {
-        hiss_error error;
-        interrupt_catch();
-        if (try_run(child_run, argv, &error)) return 0;
-        fprintf(stderr, "%s\n", error.message);
-        return 1;
-    }
+    int code;
+    if (was_child(argc, argv, &code)) return code;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_updates),
         cmocka_unit_test(test_infinite_gradient),
@@ -494,5 +460,5 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_interrupt),
         cmocka_unit_test(test_wrong_recipes),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, remove_folder);
 }

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/random.h"
 #include "eval/closeness.h"
+#include "folder.h"
 #include "models/generator.h"
 #include "models/rician.h"
 #include "signal/envelope.h"
@@ -366,8 +367,6 @@ static void test_rician(void **state) {
 
 /* --- trained and sung with --- */
 
-static char root[] = "/tmp/hiss-vocoder-XXXXXX";
-
 static const char RECIPE[] =
     "{\"system\": \"vocoder\", \"network\": {\"channels\": 16, \"blocks\": 2},"
     " \"data\": {\"sample_rate\": 44100, \"frames\": 9728, \"by_length\": true, \"held_out\": 0.4,"
@@ -389,18 +388,16 @@ static void watch(const train_report *r, void *context) {
 
 static void test_training(void **state) {
     (void) state;
-    assert_non_null(mkdtemp(root));
     scope_begin();
-    const char *sounds = path_join(root, "sounds"), *recipe = path_join(root, "recipe.json");
+    const char *sounds = in_folder("sounds"), *recipe = write_in_folder("recipe.json", RECIPE);
     folder_make(sounds);
-    file_write(recipe, RECIPE, strlen(RECIPE));
     for (int i = 0; i < 6; i++) {
         audio a = {test_sound(30000) + 1000 * i, 30000 - 1000 * i, 1, (int) RATE};
         audio_write(path_join(sounds, format("%d.wav", i)), &a, AUDIO_PCM16);
     }
     losses l = {0};
     const train_options options = {
-        .recipe = recipe, .data = sounds, .out = path_join(root, "model"), .watch = watch, .context = &l};
+        .recipe = recipe, .data = sounds, .out = in_folder("model"), .watch = watch, .context = &l};
     train_run(&options);
     print_message("loss %g, %g, held out %g\n", l.first, l.last, l.held_out);
     assert_true(l.last < l.first - 0.1 && l.held_out > 0 && l.held_out < l.first);
@@ -418,9 +415,6 @@ static void test_training(void **state) {
     if (!(c.log_mel < 0.6)) print_error("%g\n", c.log_mel);
     assert_true(c.log_mel < 0.6);
     scope_end();
-    char command[300];
-    snprintf(command, sizeof command, "rm -rf '%s'", root);
-    assert_int_equal(system(command), 0);
 }
 
 static void read_configuration(void *text) {
@@ -453,5 +447,5 @@ int main(void) {
         cmocka_unit_test(test_generator_halo),
         cmocka_unit_test(test_generator_configuration),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

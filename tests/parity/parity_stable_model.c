@@ -268,12 +268,17 @@ static levels even_logs(double least, double most) {
     return levels_between(schedule_find("polyexponential"), STEPS, least, most, 1);
 }
 
-static void run_v(walked *w) {
+/* The model's own walk of six steps. */
+static void run_usual(walked *w) {
     w->levels = w->m->latent->levels(w->m, 6, 1);
     follow(w, "denoised");
     walk_all(w, w->m->sampler, w->levels, w->m->latent->guidance, 0, NULL);
     out_sigmas(w, "sigmas");
     out_walk(w, "");
+}
+
+static void run_v(walked *w) {
+    run_usual(w);
     w->clean = encoded(w, "init_audio", 0);
     follow(w, "vary_denoised");
     walk_all(w, w->m->sampler, even_logs(0.3, 8), 4, 0.6, "negative_prompts");
@@ -299,11 +304,7 @@ static void run_v(walked *w) {
 static levels flow_levels(const double *times) { return levels_of_times(PROCESS_STRAIGHT, times, 6); }
 
 static void run_flow(walked *w) {
-    w->levels = w->m->latent->levels(w->m, 6, 1);
-    follow(w, "denoised");
-    walk_all(w, w->m->sampler, w->levels, w->m->latent->guidance, 0, NULL);
-    out_sigmas(w, "sigmas");
-    out_walk(w, "");
+    run_usual(w);
     w->clean = encoded(w, "init_audio", 0);
     w->levels = w->m->latent->levels(w->m, 6, 0.6);
     follow(w, "vary_denoised");
