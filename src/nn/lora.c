@@ -54,16 +54,17 @@ static void add_product(float *w, const tensor *up, const tensor *down, float sc
     }
 }
 
-static const tensor *read_merged(void *context) {
-    const merged *m = context;
-    tensor *w = tensor_to_f32(m->base->read(m->base->context));
-    add_product(f32(w), m->up, m->down, m->scale);
-    return w;
-}
-
 static void drop_base(void *context) {
     const merged *m = context;
     if (m->base->drop) m->base->drop(m->base->context);
+}
+
+static const tensor *read_merged(void *context) {
+    const merged *m = context;
+    tensor *w = tensor_to_f32(m->base->read(m->base->context));
+    drop_base(context);
+    add_product(f32(w), m->up, m->down, m->scale);
+    return w;
 }
 
 /* Whether the values are still where they came from. */
@@ -76,6 +77,14 @@ static const merged *merge_on_reading(param *p, const tensor *up, const tensor *
     p->source = &m->source;
     param_changed(p);
     return m;
+}
+
+/* dB += dW A^T, dA += B^T dW: of one operation's dW, which is not kept. */
+static void spend(void *spender, const float *dw) {
+    const adapter *a = spender;
+    const int64_t M = a->up->value->shape[0], R = a->up->value->shape[1], N = a->down->value->shape[1];
+    matmul(1, M, R, N, F32, dw, false, f32(a->down->value), true, F32, a->up->grad, true);
+    matmul(1, R, N, M, F32, f32(a->up->value), true, dw, false, F32, a->down->grad, true);
 }
 
 static char *stem_of(const char *name, const char *end) {
@@ -124,8 +133,10 @@ lora *lora_new(params *p, const lora_settings *s, random_key key) {
         tensor *down = bind(b, format("%s%s", stem, OWN->down), SHAPE(s->rank, N), (init){INIT_TORCH_UNIFORM, 0, 0});
         tensor *up = bind(b, format("%s%s", stem, OWN->up), SHAPE(M, s->rank), (init){INIT_ZERO, 0, 0});
         const bool elsewhere = lies_elsewhere(m);
-        *to++ = (adapter){m, elsewhere ? NULL : f32(tensor_to_f32(m->value)),
-                          elsewhere ? merge_on_reading(m, up, down, 1) : NULL, down->param, up->param};
+        *to = (adapter){m, elsewhere ? NULL : f32(tensor_to_f32(m->value)),
+                        elsewhere ? merge_on_reading(m, up, down, 1) : NULL, down->param, up->param};
+        m->spend = spend;
+        m->spender = to++;
     }
     l->learned = binder_finish(b, true);
     return l;
@@ -146,17 +157,6 @@ void lora_merge(lora *l) {
             scope_end();
         }
         param_changed(a->matrix);
-    }
-}
-
-/* dB = dW A^T, dA = B^T dW */
-void lora_gradients(lora *l) {
-    for (size_t i = 0; i < l->learned->count / 2; i++) {
-        const adapter *a = &l->items[i];
-        const float *dw = a->matrix->grad;
-        int64_t M = a->up->value->shape[0], R = l->rank, N = a->down->value->shape[1];
-        matmul(1, M, R, N, F32, dw, false, f32(a->down->value), true, F32, a->up->grad, false);
-        matmul(1, R, N, M, F32, f32(a->up->value), true, dw, false, F32, a->down->grad, false);
     }
 }
 

@@ -27,12 +27,10 @@ typedef struct {
  * torch draws a linear layer, B is zero: nothing changes at first. In the current scope, on the host. Fails where a part of
  * `layers` names nothing. */
 lora *lora_new(params *p, const lora_settings *s, random_key key);
-/* What is learned: A of a matrix, then B, and so on. */
+/* What is learned: A of a matrix, then B, and so on. Their gradients come with those of the matrices, of which none is kept. */
 params *lora_params(const lora *l);
 /* Puts A and B into the matrices, after they changed. */
 void lora_merge(lora *l);
-/* The gradients of A and B from those of the matrices. */
-void lora_gradients(lora *l);
 void lora_save(const lora *l, const char *path);
 
 /* Adds `weight` times a file's adapters to the network's matrices. Fails on a file without any, on matrices that the network does not

@@ -104,24 +104,30 @@ void safetensors_read(store *s, bytes file) {
     check_overlaps(s, ranges, count);
 }
 
-static json_t *make_header(const char *path, const named_tensor *items, size_t count, json_t *metadata) {
+static uint64_t bytes_of(const store_entry *e) {
+    uint64_t n = dtype_size(e->type);
+    for (int d = 0; d < e->shape.rank; d++) n *= (uint64_t) e->shape.dims[d];
+    return n;
+}
+
+static json_t *make_header(const char *path, const store_entry *entries, size_t count, json_t *metadata) {
     json_t *header = json_make_object();
     if (metadata && json_object_set(header, "__metadata__", metadata) != 0)
         fail(HISS_ERROR_MEMORY, "%s: the metadata cannot be stored", path);
     uint64_t at = 0;
     for (size_t i = 0; i < count; i++) {
-        const tensor *t = items[i].value;
+        const store_entry *e = &entries[i];
         json_t *entry = json_object(), *dims = json_array(), *offsets = json_array();
-        json_object_set_new(entry, "dtype", json_string(dtype_name(t->type)));
-        for (int d = 0; d < t->rank; d++) json_array_append_new(dims, json_integer(t->shape[d]));
+        json_object_set_new(entry, "dtype", json_string(dtype_name(e->type)));
+        for (int d = 0; d < e->shape.rank; d++) json_array_append_new(dims, json_integer(e->shape.dims[d]));
         json_object_set_new(entry, "shape", dims);
         json_array_append_new(offsets, json_integer((json_int_t) at));
-        at += tensor_bytes(t);
+        at += bytes_of(e);
         json_array_append_new(offsets, json_integer((json_int_t) at));
         json_object_set_new(entry, "data_offsets", offsets);
-        bool twice = json_object_get(header, items[i].name) != NULL;
-        if (json_object_set_new(header, items[i].name, entry) != 0 || twice)
-            fail(HISS_ERROR_ARGUMENT, "%s: a tensor cannot be stored under the name '%s'%s", path, items[i].name,
+        bool twice = json_object_get(header, e->name) != NULL;
+        if (json_object_set_new(header, e->name, entry) != 0 || twice)
+            fail(HISS_ERROR_ARGUMENT, "%s: a tensor cannot be stored under the name '%s'%s", path, e->name,
                  twice ? ": there are two" : "");
     }
     return header;
@@ -135,10 +141,11 @@ static void check_metadata(const char *path, const json_t *metadata) {
     }
 }
 
-void safetensors_write(const char *path, const named_tensor *items, size_t count, json_t *metadata) {
+void safetensors_write_each(const char *path, const store_entry *entries, size_t count,
+                            const tensor *(*read)(void *context, size_t i), void *context, json_t *metadata) {
     static const char blanks[64] = "                                                                ";
     check_metadata(path, metadata);
-    char *header = json_dumps(make_header(path, items, count, metadata), JSON_COMPACT);
+    char *header = json_dumps(make_header(path, entries, count, metadata), JSON_COMPACT);
     if (!header) fail(HISS_ERROR_MEMORY, "%s: no memory for the header", path);
     defer(free, header);
     /* The data begin at a multiple of 64 bytes, for readers that map the file. */
@@ -149,6 +156,22 @@ void safetensors_write(const char *path, const named_tensor *items, size_t count
     writer_put(w, size, sizeof size);
     writer_put(w, header, length);
     writer_put(w, blanks, padding);
-    for (size_t i = 0; i < count; i++) writer_put(w, items[i].value->data, tensor_bytes(items[i].value));
+    for (size_t i = 0; i < count; i++) {
+        scope_begin();
+        const tensor *t = read(context, i);
+        require(t->type == entries[i].type && tensor_bytes(t) == bytes_of(&entries[i]));
+        writer_put(w, t->data, tensor_bytes(t));
+        file_unneeded(t->data, tensor_bytes(t));
+        scope_end();
+    }
     writer_commit(w);
+}
+
+static const tensor *at_hand(void *items, size_t i) { return ((const named_tensor *) items)[i].value; }
+
+void safetensors_write(const char *path, const named_tensor *items, size_t count, json_t *metadata) {
+    store_entry *entries = NEW_ARRAY(store_entry, count + 1);
+    for (size_t i = 0; i < count; i++)
+        entries[i] = (store_entry){items[i].name, items[i].value->type, shape_of(items[i].value)};
+    safetensors_write_each(path, entries, count, at_hand, (void *) items, metadata);
 }

@@ -41,6 +41,10 @@ typedef struct {
     const tensor *value;
 } named_tensor;
 void safetensors_write(const char *path, const named_tensor *items, size_t count, json_t *metadata);
+/* The same of values that are read one after another, each in a scope of its own: tensor i of the type and as many elements as its
+ * entry says. What lies in a mapped file is given back to the system. */
+void safetensors_write_each(const char *path, const store_entry *entries, size_t count,
+                            const tensor *(*read)(void *context, size_t i), void *context, json_t *metadata);
 
 /* .npy: any of the dtypes numpy has (F32, F64, F16, I64, I32, I16, I8, U8, BOOL8), C or Fortran order, little or big
  * endian, versions 1 to 3; writing is C order little endian. */

@@ -50,10 +50,32 @@ node *record_always(tensor *out, void (*derivative)(node *n), const tensor *cons
     return n;
 }
 
+/* A gradient that is spent lives as long as its operation's way back. */
+static float *param_sink(param *p, bool *add) {
+    if (!p->trainable) return NULL;
+    if (p->spend && !p->grad) {
+        scope *inner = scope_switch(tape.home);
+        p->grad = alloc((size_t) count(p->value) * sizeof(float));
+        scope_switch(inner);
+        *add = false;
+    }
+    return p->grad;
+}
+
+static void spend_gradients(const node *n) {
+    for (int i = 0; i < NODE_INPUTS; i++) {
+        param *p = n->in[i] ? n->in[i]->param : NULL;
+        if (!p || !p->spend || !p->grad) continue;
+        p->spend(p->spender, p->grad);
+        if ((size_t) count(p->value) * sizeof(float) >= SCOPE_LARGE) block_release(p->grad);
+        p->grad = NULL;
+    }
+}
+
 float *gradient_sink(const tensor *t, bool *add) {
     *add = true;
     if (!t) return NULL;
-    if (t->param) return t->param->trainable ? t->param->grad : NULL;
+    if (t->param) return param_sink(t->param, add);
     if (!t->node) return NULL;
     if (!t->node->grad) {
         size_t bytes = (size_t) count(t) * sizeof(float);
@@ -115,6 +137,7 @@ static void walk_back(void) {
         n->backward(n);
         device_switch(was);
         scope_end();
+        spend_gradients(n);
         release_gradient(n);
     }
 }
@@ -171,7 +194,7 @@ void params_zero_grad(params *p) {
     for (size_t i = 0; i < p->count; i++) {
         param *item = p->items[i];
         size_t size = (size_t) count(item->value) * sizeof(float);
-        if (!item->trainable) continue;
+        if (!item->trainable || item->spend) continue;
         if (!item->grad || !item->grad_block != !device_current()) {
             scope *before = scope_switch(p->home);
             item->grad_block = NULL;

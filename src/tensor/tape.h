@@ -27,6 +27,9 @@ typedef struct param {
     const param_source *source; /* or NULL; value->data is NULL until f32(value) is called */
     float *grad;                /* as many as value, where the training runs, or NULL while not training */
     struct foreign *grad_block; /* that memory, on a device */
+    /* On the host: takes what an operation adds to the gradient at once; grad is there no longer than that. NULL: grad is kept. */
+    void (*spend)(void *spender, const float *gradient);
+    void *spender;
     bool trainable;
     bool once;             /* of a network that is run once: its packed copies go with the operation that made them */
     uint64_t version;      /* raised whenever value changes: packed copies of other versions are stale */

@@ -273,7 +273,6 @@ static double one_batch(run *r, bool rivals, float scale) {
 
 static double update(run *r, bool rivals) {
     const optimizer_settings *s = rivals ? &r->rival->settings : &r->recipe->optimizer;
-    if (r->adapters && !rivals) lora_gradients(r->adapters);
     return optimizer_step(rivals ? r->rival->optimizer : r->optimizer, optimizer_rate(s, r->state.step, r->steps));
 }
 
