@@ -18,6 +18,7 @@
 #include "signal/phase.h"
 #include "systems/generate.h"
 #include "systems/vocoder.h"
+#include "tensor/ops.h"
 #include "train/loop.h"
 
 enum { HOP = 512, BANDS = 128, BINS = 1025 };
@@ -321,6 +322,58 @@ static void test_generator_halo(void **state) {
                          " \"upsample_initial_channel\": 16, \"activation\": \"snakebeta\", \"snake_logscale\": true}");
 }
 
+/* The sum of what a generator makes times fixed numbers, and where it is recorded the gradients of its parameters, times `factor`. */
+static double generator_sum(const generator *net, const tensor *mel, const tensor *numbers, bool recorded,
+                            float factor) {
+    scope_begin();
+    if (recorded) tape_begin();
+    const tensor *y = generator_forward(net, mel);
+    const tensor *sum = linear(reshape(y, SHAPE(1, count(y))), numbers, NULL);
+    const double value = *f32(sum);
+    if (recorded) backward(sum, factor);
+    scope_end();
+    return value;
+}
+
+/* Recorded it makes the same sound; its derivative is that of differences along the gradient. */
+static void test_generator_gradient(void **state) {
+    (void) state;
+    static const char TEXT[] = "{\"num_mels\": 6, \"upsample_rates\": [5, 2], \"upsample_kernel_sizes\": [16, 4],"
+                               " \"upsample_initial_channel\": 12, \"resblock_kernel_sizes\": [3]}";
+    enum { FRAMES = 7 };
+    scope_begin();
+    precision_set(PRECISION_F32);
+    const generator_config c = generator_config_read(config_parse(TEXT, strlen(TEXT), "test"), empty_store());
+    binder *b = binder_new((random_key){3, 0});
+    const generator *net = generator_bind(&c, b);
+    params *p = binder_finish(b, true);
+    tensor *mel = tensor_new(F32, SHAPE(1, FRAMES, 6));
+    tensor *numbers = tensor_new(F32, SHAPE(1, generator_samples(&c, FRAMES)));
+    random_normal((random_key){4, 0}, 0, f32(mel), (size_t) count(mel));
+    random_normal((random_key){4, 1}, 0, f32(numbers), (size_t) count(numbers));
+    params_zero_grad(p);
+    const double there = generator_sum(net, mel, numbers, true, 1);
+    assert_float_equal(there, generator_sum(net, mel, numbers, false, 0), 1e-4 * fabs(there));
+    double square = 0, ends[2];
+    for (size_t i = 0; i < p->count; i++)
+        for (int64_t k = 0; k < count(p->items[i]->value); k++) square += pow(param_gradient(p->items[i])[k], 2);
+    const double step = 1e-3 / sqrt(square);
+    for (int end = 0; end < 2; end++) {
+        const double way = end ? -2 * step : step;
+        for (size_t i = 0; i < p->count; i++) {
+            param *of = p->items[i];
+            for (int64_t k = 0; k < count(of->value); k++) f32(of->value)[k] += (float) (way * param_gradient(of)[k]);
+            param_changed(of);
+        }
+        ends[end] = generator_sum(net, mel, numbers, true, 0);
+    }
+    const double slope = (ends[0] - ends[1]) / (2 * step);
+    if (!(fabs(slope / square - 1) < 1e-2)) print_error("slope %g, gradient %g\n", slope, square);
+    assert_true(square > 1e-3 && fabs(slope / square - 1) < 1e-2);
+    precision_set(PRECISION_AUTO);
+    scope_end();
+}
+
 static void read_generator(void *text) {
     scope_begin();
     generator_config_read(config_parse(text, strlen(text), "config.json"), empty_store());
@@ -445,6 +498,7 @@ int main(void) {
         cmocka_unit_test(test_training),
         cmocka_unit_test(test_configuration),
         cmocka_unit_test(test_generator_halo),
+        cmocka_unit_test(test_generator_gradient),
         cmocka_unit_test(test_generator_configuration),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

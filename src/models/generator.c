@@ -13,7 +13,7 @@ typedef struct {
 } activation;
 
 typedef struct {
-    affine dense; /* [u Cout, Cin, taps] */
+    affine learned, dense; /* [Cin, Cout, K]; made of it once: [u Cout, Cin, taps] */
     int stride, kernel;
 } upsampler;
 
@@ -174,11 +174,11 @@ static upsampler bind_upsampler(binder *b, const generator_config *c, int stage,
     const int64_t u = c->rates[stage], k = c->widths[stage];
     upsampler r = {.stride = (int) u, .kernel = (int) k};
     bind_push(b, c->up, stage);
-    const tensor *w = bind(b, "weight", SHAPE(in, out, k), (init){INIT_KAIMING_NORMAL, 0, 0});
-    const tensor *bias = bind(b, "bias", SHAPE(out), (init){INIT_ZERO, 0, 0});
+    r.learned.weight = bind(b, "weight", SHAPE(in, out, k), (init){INIT_KAIMING_NORMAL, 0, 0});
+    r.learned.bias = bind(b, "bias", SHAPE(out), (init){INIT_ZERO, 0, 0});
     bind_pop(b);
-    r.dense.weight = keep_transposed(w, r.stride);
-    r.dense.bias = keep_packed(transposed_bias(bias, r.stride), "transposed bias");
+    r.dense.weight = keep_transposed(r.learned.weight, r.stride);
+    r.dense.bias = keep_packed(transposed_bias(r.learned.bias, r.stride), "transposed bias");
     return r;
 }
 
@@ -278,7 +278,7 @@ static tensor *block_forward(const generator_config *c, const block *k, const te
         if (!c->short_blocks)
             h = apply_conv_exactly(k->second[d], activate(c, k->before_second[d], h, exact), 1, exact);
         tensor *next = scope_end_keep(add(now, h, F32));
-        if (now != x) tensor_release((tensor *) now);
+        if (now != x && !recording()) tensor_release((tensor *) now);
         now = next;
     }
     return (tensor *) now;
@@ -288,8 +288,11 @@ static tensor *block_forward(const generator_config *c, const block *k, const te
 static tensor *upsample(const upsampler *u, const tensor *x, bool exact) {
     const transposed_options o = {
         .stride = u->stride, .width = u->kernel, .pad = (u->kernel - u->stride) / 2, .out = F32, .exact = exact};
+    const affine *l = &u->learned;
     scope_begin();
-    return scope_end_keep(transposed_conv1d(x, u->dense.weight, u->dense.bias, o));
+    return scope_end_keep(recording() ? transposed_conv1d(x, transposed_kernel(l->weight, u->stride),
+                                                          transposed_bias(l->bias, u->stride), o)
+                                      : transposed_conv1d(x, u->dense.weight, u->dense.bias, o));
 }
 
 static tensor *stage_forward(const generator *net, int stage, const tensor *x) {
@@ -314,19 +317,26 @@ static tensor *normalise(const generator *net, const tensor *mel) {
     return x;
 }
 
-tensor *generator_forward(const generator *net, const tensor *mel) {
-    static const float LAST_SLOPE = 0.01f; /* PyTorch's default, not that of the others */
-    const generator_config *c = &net->sizes;
-    require(!recording() && mel->rank == 3 && mel->shape[2] == c->mels);
-    scope_begin();
-    tensor *h = apply_conv_exactly(net->pre, c->normalise ? normalise(net, mel) : mel, 1, is_exact(c, 0));
-    for (int i = 0; i < c->stages; i++) h = stage_forward(net, i, h);
-    h = net->last.alpha ? activate(c, net->last, h, is_exact(c, 0)) : leaky_relu(h, LAST_SLOPE, operands());
-    tensor *y = apply_conv_exactly(net->post, h, 1, is_exact(c, 0)); /* [B, T, 1] */
+/* [B, T, 1] -> [B, T] within +-1. */
+static tensor *bounded(const generator_config *c, tensor *y) {
+    const shape s = SHAPE(y->shape[0], y->shape[1]);
+    if (recording()) return tanh_of(reshape(y, s), F32);
     y->rank = 2;
     for (int64_t i = 0, n = count(y); i < n; i++) {
         const float v = f32(y)[i];
         f32(y)[i] = c->tanh_end ? tanhf(v) : v < -1 ? -1 : v > 1 ? 1 : v;
     }
-    return scope_end_keep(y);
+    return y;
+}
+
+tensor *generator_forward(const generator *net, const tensor *mel) {
+    static const float LAST_SLOPE = 0.01f; /* PyTorch's default, not that of the others */
+    const generator_config *c = &net->sizes;
+    require(mel->rank == 3 && mel->shape[2] == c->mels);
+    require(!recording() || (c->activation == GENERATOR_LEAKY && c->tanh_end));
+    scope_begin();
+    tensor *h = apply_conv_exactly(net->pre, c->normalise ? normalise(net, mel) : mel, 1, is_exact(c, 0));
+    for (int i = 0; i < c->stages; i++) h = stage_forward(net, i, h);
+    h = net->last.alpha ? activate(c, net->last, h, is_exact(c, 0)) : leaky_relu(h, LAST_SLOPE, operands());
+    return scope_end_keep(bounded(c, apply_conv_exactly(net->post, h, 1, is_exact(c, 0))));
 }

@@ -1,6 +1,6 @@
 /* The generators of HiFi-GAN (Kong et al. 2020, arXiv 2010.05646; jik876's files, Hugging Face's form, and as bundled in
  * AudioLDM's) and BigVGAN (Lee et al. 2023, arXiv 2206.04658; versions 1 and 2): a mel spectrogram to sound in one pass of
- * transposed convolutions and residual blocks. For singing, not for training.
+ * transposed convolutions and residual blocks. Made for singing; HiFi-GAN's can be recorded too.
  * B batch, F frames, M mels, T samples. */
 #ifndef HISS_MODELS_GENERATOR_H
 #define HISS_MODELS_GENERATOR_H
@@ -43,7 +43,8 @@ int64_t generator_halo(const generator_config *c);
 int64_t generator_samples(const generator_config *c, int64_t frames);
 const generator_config *generator_sizes(const generator *net);
 
-/* mel [B, F, M] -> [B, T] within +-1. */
+/* mel [B, F, M] -> [B, T] within +-1. Recorded where activations are leaky and the end is tanh: of the parameters, not of mel. Kernels
+ * of transposed convolutions are made once, so that only what is recorded follows parameters that change. */
 tensor *generator_forward(const generator *net, const tensor *mel);
 
 #endif

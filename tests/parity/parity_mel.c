@@ -5,17 +5,11 @@
 
 #include "models/cnn14.h"
 #include "models/vggish.h"
-#include "parity.h"
+#include "parity_mel.h"
 #include "signal/bands.h"
 
-/* [F, M] to the [M, F] of most originals. */
-static tensor *bands_first(const tensor *mel) {
-    return swap_last_two(tensor_wrap(F32, SHAPE(1, mel->shape[0], mel->shape[1]), mel->data));
-}
-
-static void run_bigvgan_mel(parity_case *c) {
-    const config settings = parity_config(c);
-    mel_front f = mel_front_named("hiss");
+mel_front gan_front(const char *name, config settings) {
+    mel_front f = mel_front_named(name);
     f.rate = (int) config_int(settings, "sampling_rate", f.rate, 1000, 768000);
     f.stft.n_fft = (int) config_int(settings, "n_fft", f.stft.n_fft, 2, STFT_MAX_SIZE);
     f.stft.window = (int) config_int(settings, "win_size", f.stft.n_fft, 1, STFT_MAX_SIZE);
@@ -23,6 +17,15 @@ static void run_bigvgan_mel(parity_case *c) {
     f.bands = (int) config_int(settings, "num_mels", f.bands, 1, 4096);
     f.low_hz = config_number(settings, "fmin", 0, 0, 1e6);
     f.high_hz = config_number(settings, "fmax", 0, 0, 1e6);
+    return f;
+}
+
+tensor *bands_first(const tensor *mel) {
+    return swap_last_two(tensor_wrap(F32, SHAPE(1, mel->shape[0], mel->shape[1]), mel->data));
+}
+
+static void run_bigvgan_mel(parity_case *c) {
+    const mel_front f = gan_front("hiss", parity_config(c));
     const tensor *sound = parity_in_f32(c, "audio"); /* [1, T] */
     parity_out(c, "mel", bands_first(mel_compute(&f, f32(sound), count(sound))));
 }
