@@ -11,14 +11,12 @@
 #include "base/random.h"
 #include "eval/closeness.h"
 #include "folder.h"
-#include "models/generator.h"
 #include "models/rician.h"
 #include "signal/envelope.h"
 #include "signal/overlap.h"
 #include "signal/phase.h"
 #include "systems/generate.h"
 #include "systems/vocoder.h"
-#include "tensor/ops.h"
 #include "train/loop.h"
 
 enum { HOP = 512, BANDS = 128, BINS = 1025 };
@@ -283,117 +281,6 @@ static void test_memory(void **state) {
     scope_end();
 }
 
-/* --- the published generators --- */
-
-static const store *empty_store(void) {
-    char *path = format("/tmp/hiss-generator-%d.safetensors", (int) getpid());
-    const float zero = 0;
-    safetensors_write(path, &(named_tensor){"nothing", tensor_from(&zero, SHAPE(1))}, 1, NULL);
-    store *s = store_open(path);
-    unlink(path);
-    return s;
-}
-
-/* A part of the frames with the halo around them gives what the whole gives there. */
-static void check_generator_halo(const char *text) {
-    enum { FRAMES = 140, MELS = 10 };
-    scope_begin();
-    const generator_config c = generator_config_read(config_parse(text, strlen(text), "test"), empty_store());
-    binder *b = binder_new((random_key){4, 4});
-    const generator *net = generator_bind(&c, b);
-    binder_finish(b, true);
-    tensor *mel = tensor_new(F32, SHAPE(1, FRAMES, MELS));
-    random_normal((random_key){2, 2}, 0, f32(mel), (size_t) count(mel));
-    const tensor *whole = generator_forward(net, mel);
-    assert_int_equal(whole->shape[1], generator_samples(&c, FRAMES));
-    const int64_t halo = generator_halo(&c), hop = generator_hop(&c), first = 60, n = 8;
-    assert_true(halo < 60);
-    const tensor *part = tensor_wrap(F32, SHAPE(1, n + 2 * halo, MELS), f32(mel) + (first - halo) * MELS);
-    const tensor *seen = generator_forward(net, part);
-    assert_true(distance(f32(whole) + first * hop, f32(seen) + halo * hop, n * hop) < 1e-5);
-    scope_end();
-}
-
-static void test_generator_halo(void **state) {
-    (void) state;
-    check_generator_halo("{\"num_mels\": 10, \"upsample_rates\": [5, 3], \"upsample_kernel_sizes\": [16, 5],"
-                         " \"upsample_initial_channel\": 16}");
-    check_generator_halo("{\"num_mels\": 10, \"upsample_rates\": [4, 2], \"upsample_kernel_sizes\": [8, 4],"
-                         " \"upsample_initial_channel\": 16, \"activation\": \"snakebeta\", \"snake_logscale\": true}");
-}
-
-/* The sum of what a generator makes times fixed numbers, and where it is recorded the gradients of its parameters, times `factor`. */
-static double generator_sum(const generator *net, const tensor *mel, const tensor *numbers, bool recorded,
-                            float factor) {
-    scope_begin();
-    if (recorded) tape_begin();
-    const tensor *y = generator_forward(net, mel);
-    const tensor *sum = linear(reshape(y, SHAPE(1, count(y))), numbers, NULL);
-    const double value = *f32(sum);
-    if (recorded) backward(sum, factor);
-    scope_end();
-    return value;
-}
-
-/* Recorded it makes the same sound; its derivative is that of differences along the gradient. */
-static void test_generator_gradient(void **state) {
-    (void) state;
-    static const char TEXT[] = "{\"num_mels\": 6, \"upsample_rates\": [5, 2], \"upsample_kernel_sizes\": [16, 4],"
-                               " \"upsample_initial_channel\": 12, \"resblock_kernel_sizes\": [3]}";
-    enum { FRAMES = 7 };
-    scope_begin();
-    precision_set(PRECISION_F32);
-    const generator_config c = generator_config_read(config_parse(TEXT, strlen(TEXT), "test"), empty_store());
-    binder *b = binder_new((random_key){3, 0});
-    const generator *net = generator_bind(&c, b);
-    params *p = binder_finish(b, true);
-    tensor *mel = tensor_new(F32, SHAPE(1, FRAMES, 6));
-    tensor *numbers = tensor_new(F32, SHAPE(1, generator_samples(&c, FRAMES)));
-    random_normal((random_key){4, 0}, 0, f32(mel), (size_t) count(mel));
-    random_normal((random_key){4, 1}, 0, f32(numbers), (size_t) count(numbers));
-    params_zero_grad(p);
-    const double there = generator_sum(net, mel, numbers, true, 1);
-    assert_float_equal(there, generator_sum(net, mel, numbers, false, 0), 1e-4 * fabs(there));
-    double square = 0, ends[2];
-    for (size_t i = 0; i < p->count; i++)
-        for (int64_t k = 0; k < count(p->items[i]->value); k++) square += pow(param_gradient(p->items[i])[k], 2);
-    const double step = 1e-3 / sqrt(square);
-    for (int end = 0; end < 2; end++) {
-        const double way = end ? -2 * step : step;
-        for (size_t i = 0; i < p->count; i++) {
-            param *of = p->items[i];
-            for (int64_t k = 0; k < count(of->value); k++) f32(of->value)[k] += (float) (way * param_gradient(of)[k]);
-            param_changed(of);
-        }
-        ends[end] = generator_sum(net, mel, numbers, true, 0);
-    }
-    const double slope = (ends[0] - ends[1]) / (2 * step);
-    if (!(fabs(slope / square - 1) < 1e-2)) print_error("slope %g, gradient %g\n", slope, square);
-    assert_true(square > 1e-3 && fabs(slope / square - 1) < 1e-2);
-    precision_set(PRECISION_AUTO);
-    scope_end();
-}
-
-static void read_generator(void *text) {
-    scope_begin();
-    generator_config_read(config_parse(text, strlen(text), "config.json"), empty_store());
-    scope_end();
-}
-
-static void test_generator_configuration(void **state) {
-    (void) state;
-    read_generator("{}");
-    expect_failure(read_generator, "{\"upsample_rates\": [4]}", HISS_ERROR_FORMAT, "upsample_kernel_sizes");
-    expect_failure(read_generator, "{\"upsample_rates\": [4], \"upsample_kernel_sizes\": [3]}", HISS_ERROR_FORMAT,
-                   "less than its rate");
-    expect_failure(read_generator, "{\"activation\": \"snak\"}", HISS_ERROR_FORMAT, "snake");
-    expect_failure(read_generator, "{\"resblock_dilation_sizes\": [[1], [1, 3], [1]]}", HISS_ERROR_FORMAT,
-                   "one length");
-    expect_failure(read_generator, "{\"resblock_kernel_sizes\": [4]}", HISS_ERROR_FORMAT, "odd");
-    expect_failure(read_generator, "{\"normalize_before\": true}", HISS_ERROR_FORMAT, "mean and scale");
-    expect_failure(read_generator, "{\"upsample_initial_channel\": 8}", HISS_ERROR_FORMAT, "halved");
-}
-
 /* --- outputs and likelihood --- */
 
 static void test_rician(void **state) {
@@ -486,20 +373,10 @@ static void test_configuration(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_there_and_back),
-        cmocka_unit_test(test_advance),
-        cmocka_unit_test(test_phases),
-        cmocka_unit_test(test_flat_levels),
-        cmocka_unit_test(test_envelope),
-        cmocka_unit_test(test_rician),
-        cmocka_unit_test(test_halo),
-        cmocka_unit_test(test_chunks),
-        cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_training),
-        cmocka_unit_test(test_configuration),
-        cmocka_unit_test(test_generator_halo),
-        cmocka_unit_test(test_generator_gradient),
-        cmocka_unit_test(test_generator_configuration),
+        cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_advance),       cmocka_unit_test(test_phases),
+        cmocka_unit_test(test_flat_levels),    cmocka_unit_test(test_envelope),      cmocka_unit_test(test_rician),
+        cmocka_unit_test(test_halo),           cmocka_unit_test(test_chunks),        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_training),       cmocka_unit_test(test_configuration),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
