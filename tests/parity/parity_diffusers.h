@@ -2,6 +2,8 @@
 #ifndef HISS_TESTS_PARITY_DIFFUSERS_H
 #define HISS_TESTS_PARITY_DIFFUSERS_H
 
+#include <string.h>
+
 #include "parity_mixture.h"
 
 /* A scheduler at work: its levels and what it tells the network and the user. */
@@ -23,6 +25,18 @@ typedef struct {
     sampler_options options;
 } scheduler;
 scheduler scheduler_of(config one);
+
+/* A class of theirs: fills steps and levels from its options and what set_timesteps is given; the sampler's name in hiss. */
+typedef struct {
+    const char *name;
+    void (*lay)(scheduler *s, config o, config set);
+    const char *sampler;
+} scheduler_row;
+const scheduler_row *scheduler_row_of(const char *name);
+
+static inline bool says(config o, const char *key, const char *value) {
+    return !strcmp(config_string(o, key, ""), value);
+}
 /* Sigma of its table at a step of training, linear between two. */
 double table_at(const scheduler *s, double step);
 
