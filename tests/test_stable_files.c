@@ -115,7 +115,8 @@ static void test_broken(void **state) {
     file_write(path_join(pipeline, "model_index.json"), INDEX, strlen(INDEX));
     draw_weights(path_join(pipeline, "transformer/diffusion_pytorch_model.safetensors"), PLAIN, "");
     expect_failure(open_path, (void *) pipeline, HISS_ERROR_FILE,
-                   "transformer/config.json, vae/config.json, projection_model/config.json");
+                   "transformer/config.json, vae/config.json and weights (a .safetensors or .bin), "
+                   "projection_model/config.json and weights (a .safetensors or .bin); its text encoder");
     scope_end();
 }
 

@@ -44,7 +44,7 @@ static oobleck_source diffusers_source(const stable_files *f, config settings) {
     oobleck_source r = {.prefix = "", .weights = f->weights, .scale = 1};
     if (!strcmp(stable_kind(settings), "StableAudioPipeline")) {
         static const char *const PARTS[] = {"vae", NULL};
-        stable_check_parts(f, PARTS);
+        stable_check_parts(f, PARTS, false);
         r.weights = path_join(f->folder, "vae");
         settings = config_load(path_join(r.weights, "config.json"));
     }

@@ -15,6 +15,57 @@ const char *stable_kind(config settings) {
     return type ? type : config_string(settings, "_class_name", NULL);
 }
 
+/* --- where a text encoder may be --- */
+
+enum { MOST_PLACES = 8 };
+
+/* Folders where it may be, in the order of looking. */
+static int text_places(const stable_files *f, const char *name, const char *places[MOST_PLACES]) {
+    int n = 0;
+    places[n++] = path_join(f->folder, "text_encoder");
+    if (!name) return n;
+    const char *shipped = shipped_find(name);
+    places[n++] = path_join(f->folder, name);
+    places[n++] = path_join(path_join(f->folder, ".."), name);
+    places[n++] = path_join(path_join(f->folder, "../.."), name);
+    if (shipped) places[n++] = shipped;
+    return n;
+}
+
+static bool is_text_encoder(const char *folder) { return has_file(folder, "config.json"); }
+
+/* "google/flan-t5-base" lies in flan-t5-base. */
+static const char *last_of(const char *name) {
+    const char *last = name ? strrchr(name, '/') : NULL;
+    return last ? last + 1 : name;
+}
+
+/* What to say of it beside other parts that are missing; "" where it is there. */
+static const char *text_missing(const stable_files *f, const char *name) {
+    const char *places[MOST_PLACES], *looked = "";
+    const int n = text_places(f, last_of(name), places);
+    for (int i = 0; i < n; i++) {
+        if (is_text_encoder(places[i])) return "";
+        looked = format("%s%s%s", looked, i ? ", " : "", places[i]);
+    }
+    return format("; its text encoder %s is missing too: looked at %s", name ? name : "(T5)", looked);
+}
+
+/* The same of the text encoder that a native configuration names. */
+static const char *named_text_missing(const char *folder, config settings) {
+    const stable_files f = {.folder = folder};
+    const config part = config_has(settings, "model") ? config_get(settings, "model") : settings;
+    if (!config_has(part, "conditioning")) return "";
+    const json_t *list = json_object_get(config_get(part, "conditioning").value, "configs");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *one = json_array_get(list, i);
+        const char *type = json_string_value(json_object_get(one, "type")),
+                   *name = json_string_value(json_object_get(json_object_get(one, "config"), "t5_model_name"));
+        if (type && !strcmp(type, "t5")) return text_missing(&f, name ? name : "t5-base");
+    }
+    return "";
+}
+
 /* --- weights --- */
 
 static const char *native_weights(const char *folder) {
@@ -32,8 +83,8 @@ static const char *native_weights(const char *folder) {
     if (found) fail(HISS_ERROR_ARGUMENT, "%s holds several files of weights: name the one you mean", folder);
     fail(HISS_ERROR_FILE,
          "%s holds a model_config.json but no weights: looked for %s and for one other .safetensors or "
-         ".ckpt",
-         folder, looked);
+         ".ckpt%s",
+         folder, looked, named_text_missing(folder, config_load(path_join(folder, "model_config.json"))));
 }
 
 /* A model_config.json of stable-audio-tools, not another program's. */
@@ -81,34 +132,31 @@ bool stable_files_find(const char *path, stable_files *to) {
     return find_diffusers(path, to);
 }
 
-void stable_check_parts(const stable_files *f, const char *const *parts) {
+static bool has_weights(const char *folder) {
+    static const char *const ENDS[] = {".safetensors", ".safetensors.index.json", ".bin", ".ckpt", ".pt", ".pth"};
+    if (!folder_exists(folder)) return false;
+    for (char **name = folder_list(folder); *name; name++)
+        for (size_t i = 0; i < sizeof ENDS / sizeof *ENDS; i++)
+            if (ends_with(*name, ENDS[i])) return true;
+    return false;
+}
+
+void stable_check_parts(const stable_files *f, const char *const *parts, bool text) {
     const char *missing = "";
     int count = 0;
     for (; *parts; parts++) {
-        if (has_file(path_join(f->folder, *parts), "config.json")) continue;
-        missing = format("%s%s%s/config.json", missing, count++ ? ", " : "", *parts);
+        const bool settings = has_file(path_join(f->folder, *parts), "config.json"),
+                   weights = has_weights(path_join(f->folder, *parts));
+        if (settings && weights) continue;
+        missing = format("%s%s%s/%s%s%s", missing, count++ ? ", " : "", *parts, settings ? "" : "config.json",
+                         settings || weights ? "" : " and ", weights ? "" : "weights (a .safetensors or .bin)");
     }
-    if (count) fail(HISS_ERROR_FILE, "%s: parts of the model are missing: looked for %s", f->folder, missing);
+    if (count)
+        fail(HISS_ERROR_FILE, "%s: parts of the model are missing: looked for %s%s", f->folder, missing,
+             text ? text_missing(f, NULL) : "");
 }
 
-/* --- the text encoder --- */
-
-enum { MOST_PLACES = 8 };
-
-/* Folders where it may be, in the order of looking. */
-static int text_places(const stable_files *f, const char *name, const char *places[MOST_PLACES]) {
-    int n = 0;
-    places[n++] = path_join(f->folder, "text_encoder");
-    if (!name) return n;
-    const char *shipped = shipped_find(name);
-    places[n++] = path_join(f->folder, name);
-    places[n++] = path_join(path_join(f->folder, ".."), name);
-    places[n++] = path_join(path_join(f->folder, "../.."), name);
-    if (shipped) places[n++] = shipped;
-    return n;
-}
-
-static bool is_text_encoder(const char *folder) { return has_file(folder, "config.json"); }
+/* --- the text encoder, found --- */
 
 stable_text_files stable_text_find(const stable_files *f, const char *name, const char *given) {
     const char *own = path_join(f->folder, "tokenizer"), *tokenizer = folder_exists(own) ? own : NULL;
@@ -117,8 +165,8 @@ stable_text_files stable_text_find(const stable_files *f, const char *name, cons
             fail(HISS_ERROR_FILE, "--text-encoder %s: not a folder with a T5: config.json is not there", given);
         return (stable_text_files){given, NULL};
     }
-    const char *places[MOST_PLACES], *looked = "", *last = name ? strrchr(name, '/') : NULL; /* "google/flan-t5-base" */
-    const int n = text_places(f, last ? last + 1 : name, places);
+    const char *places[MOST_PLACES], *looked = "";
+    const int n = text_places(f, last_of(name), places);
     for (int i = 0; i < n; i++) {
         if (is_text_encoder(places[i])) return (stable_text_files){places[i], i ? NULL : tokenizer};
         looked = format("%s%s%s", looked, i ? ", " : "", places[i]);

@@ -17,8 +17,9 @@ bool stable_files_find(const char *path, stable_files *to);
 /* What the native configuration is of: "diffusion_cond", "autoencoder", ...; diffusers' class where there is no model_type. */
 const char *stable_kind(config settings);
 
-/* Folders of diffusers' pipeline, each with its configuration; one error lists all that are missing. */
-void stable_check_parts(const stable_files *f, const char *const *parts);
+/* Folders of diffusers' pipeline, each with its configuration and weights; one error lists all that are missing, with the text encoder
+ * where `text` says that it belongs to them. */
+void stable_check_parts(const stable_files *f, const char *const *parts, bool text);
 
 /* The T5 that goes with it. name: what its configuration calls it ("t5-base"), or NULL; given: a folder of the user's, or NULL.
  * Fails with the list of places. */

@@ -206,7 +206,7 @@ static const usage *open_pipeline(model *m, binder *b) {
     static const char *const PARTS[] = {"transformer", "vae", "projection_model", NULL};
     stable_audio *net = m->network;
     config c;
-    stable_check_parts(&net->files, PARTS);
+    stable_check_parts(&net->files, PARTS, true);
     const config transformer = config_load(path_join(net->files.weights, "config.json"));
     const stable_dit_config sizes = stable_dit_config_read_diffusers(transformer);
     net->dit = stable_dit_bind(&sizes, b);

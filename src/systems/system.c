@@ -27,11 +27,11 @@ void use_betas(model *m, const double *betas, size_t count) {
 
 /* --- files --- */
 
-/* Files of a system with a layout of its own. */
-static bool find_laid_out(const char *path, const char **weights, const char **settings) {
+/* Files of a system with a layout of its own: that system, or NULL. */
+static const system_row *find_laid_out(const char *path, const char **weights, const char **settings) {
     for (int i = 0; SYSTEMS[i]; i++)
-        if (SYSTEMS[i]->find && SYSTEMS[i]->find(path, weights, settings)) return true;
-    return false;
+        if (SYSTEMS[i]->find && SYSTEMS[i]->find(path, weights, settings)) return SYSTEMS[i];
+    return NULL;
 }
 
 const char *model_weights_path(const char *path) {
@@ -146,7 +146,9 @@ model *model_from(const char *path, const store *s, config settings) {
     m->path = copy_string(path);
     m->weights = store_path(s);
     m->settings = settings;
-    m->system = system_find(m->settings, s);
+    const char *there, *said;
+    m->system = find_laid_out(path, &there, &said); /* whatever its weights lack */
+    if (!m->system) m->system = system_find(m->settings, s);
     if (!m->system)
         fail(HISS_ERROR_FORMAT,
              "%s: not a model hiss knows (DiffWave, WaveGrad, wave U-Net, vocoders, sound models); hiss info %s "
