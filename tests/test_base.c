@@ -189,7 +189,7 @@ static void fail_deep(void *depth) {
     scope_begin();
     alloc(30000);
     defer_number((int) (intptr_t) depth);
-    if (depth) deeper((char *) depth - 1);
+    if (depth) deeper((void *) ((uintptr_t) depth - 1));
     scope_switch(scope_parent(scope_parent(scope_current()))); /* an error may come while another scope is current */
     fail(HISS_ERROR_FORMAT, "model.pt: tensor \"%s\" is cut off", "a.weight");
 }

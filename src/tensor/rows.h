@@ -45,9 +45,10 @@ static inline float fast_exp(float x) {
     p = p * r + 5.0000001201e-1f;
     p = p * r * r + r + 1.0f;
     union {
-        uint32_t bits;
         float value;
-    } power = {.bits = ((uint32_t) (int32_t) k + 127u) << 23};
+        uint32_t bits;
+    } power = {shifted}; /* k is in its lowest bits: no number that is not one is turned into an integer */
+    power.bits = (power.bits - 0x4B400000u + 127u) << 23;
     return p * power.value;
 }
 /* Natural logarithm of a normal positive number, branch-free (Cephes' logf); relative error about 1e-7. */
