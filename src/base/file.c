@@ -182,6 +182,12 @@ char **folder_list(const char *path) {
 
 /* ---- paths */
 
+char *file_stamp(const char *path) {
+    struct stat s;
+    if (stat(path, &s)) fail_errno(HISS_ERROR_FILE, "%s: cannot be looked at", path);
+    return format("%lld bytes of %lld.%09ld", (long long) s.st_size, (long long) s.st_mtim.tv_sec, s.st_mtim.tv_nsec);
+}
+
 char *path_join(const char *folder, const char *name) {
     if (!*folder || name[0] == '/') return copy_string(name);
     return format("%s%s%s", folder, folder[strlen(folder) - 1] == '/' ? "" : "/", name);

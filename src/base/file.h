@@ -28,6 +28,9 @@ void folder_check_writable(const char *path);
 /* Names in a folder, sorted by bytes, without . and ..; NULL-terminated, in the current scope. */
 char **folder_list(const char *path);
 
+/* Changes when a file is written anew: its size and time. */
+char *file_stamp(const char *path);
+
 char *path_join(const char *folder, const char *name);
 /* Extension with the dot, lower case ("" if none); the last component; all before it ("." if nothing). */
 char *path_extension(const char *path);

@@ -40,6 +40,8 @@ typedef struct {
 stable_learner stable_audio_open_learning(const char *path);
 /* What a tensor of the file is called in the published one (a checkpoint of training has longer names), NULL: it is not in it. */
 const char *stable_published_name(const store *s, const char *name);
+/* How many tokens the tokenizer of diffusers' folder makes of a prompt. */
+int64_t stable_tokens_of_tokenizer(const stable_files *f);
 
 /* What a request asks: numbers for one window at a time. */
 typedef struct stable_asked stable_asked;

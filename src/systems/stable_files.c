@@ -1,7 +1,10 @@
 /* See stable_files.h. */
 #include "systems/stable_files.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/scope.h"
@@ -51,19 +54,18 @@ static const char *text_missing(const stable_files *f, const char *name) {
     return format("; its text encoder %s is missing too: looked at %s", name ? name : "(T5)", looked);
 }
 
-/* The same of the text encoder that a native configuration names. */
-static const char *named_text_missing(const char *folder, config settings) {
-    const stable_files f = {.folder = folder};
+/* The text encoder that a native configuration names; NULL: none. */
+static const char *named_text(config settings) {
     const config part = config_has(settings, "model") ? config_get(settings, "model") : settings;
-    if (!config_has(part, "conditioning")) return "";
+    if (!config_has(part, "conditioning")) return NULL;
     const json_t *list = json_object_get(config_get(part, "conditioning").value, "configs");
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *one = json_array_get(list, i);
         const char *type = json_string_value(json_object_get(one, "type")),
                    *name = json_string_value(json_object_get(json_object_get(one, "config"), "t5_model_name"));
-        if (type && !strcmp(type, "t5")) return text_missing(&f, name ? name : "t5-base");
+        if (type && !strcmp(type, "t5")) return name ? name : "t5-base";
     }
-    return "";
+    return NULL;
 }
 
 /* --- weights --- */
@@ -81,10 +83,12 @@ static const char *native_weights(const char *folder) {
         if (ends_with(*name, ".safetensors") || ends_with(*name, ".ckpt")) found++, only = path_join(folder, *name);
     if (found == 1) return only;
     if (found) fail(HISS_ERROR_ARGUMENT, "%s holds several files of weights: name the one you mean", folder);
+    const char *text = named_text(config_load(path_join(folder, "model_config.json")));
+    const stable_files f = {.folder = folder};
     fail(HISS_ERROR_FILE,
          "%s holds a model_config.json but no weights: looked for %s and for one other .safetensors or "
          ".ckpt%s",
-         folder, looked, named_text_missing(folder, config_load(path_join(folder, "model_config.json"))));
+         folder, looked, text ? text_missing(&f, text) : "");
 }
 
 /* A model_config.json of stable-audio-tools, not another program's. */
@@ -175,4 +179,23 @@ stable_text_files stable_text_find(const stable_files *f, const char *name, cons
          "%s: its text encoder %s is missing: looked at %s; put its folder (config.json, weights, "
          "tokenizer.json or spiece.model) there or name it by --text-encoder",
          f->folder, name ? name : "(T5)", looked);
+}
+
+static void link_to(const char *link, const char *place) {
+    char *whole = realpath(place, NULL);
+    if (!whole) return;
+    if (symlink(whole, link) && errno != EEXIST) warn("%s: cannot be linked to %s", link, whole);
+    free(whole);
+}
+
+void stable_text_link(const stable_files *f, config settings, const char *out) {
+    const char *name = named_text(settings), *places[MOST_PLACES], *tokenizer = path_join(f->folder, "tokenizer");
+    const int n = name ? text_places(f, last_of(name), places) : 0;
+    for (int i = 0; i < n; i++) {
+        if (!is_text_encoder(places[i])) continue;
+        const bool apart = i == 0 && folder_exists(tokenizer);
+        link_to(path_join(out, apart ? "text_encoder" : last_of(name)), places[i]);
+        if (apart) link_to(path_join(out, "tokenizer"), tokenizer);
+        return;
+    }
 }

@@ -27,5 +27,8 @@ typedef struct {
     const char *folder, *tokenizer; /* tokenizer NULL: the same */
 } stable_text_files;
 stable_text_files stable_text_find(const stable_files *f, const char *name, const char *given);
+/* Links in the folder `out` to the text encoder that a native configuration names, where it is there: a model saved in that folder is one
+ * by itself on this machine. */
+void stable_text_link(const stable_files *f, config settings, const char *out);
 
 #endif

@@ -194,7 +194,7 @@ static binder *part_of(const stable_files *f, const char *name, config *c) {
     return binder_load(store_open(folder));
 }
 
-static int64_t tokens_of_tokenizer(const stable_files *f) {
+int64_t stable_tokens_of_tokenizer(const stable_files *f) {
     const char *path = path_join(f->folder, "tokenizer/tokenizer_config.json");
     const int64_t otherwise = 128;
     if (!file_exists(path)) return otherwise;
@@ -216,7 +216,7 @@ static const usage *open_pipeline(model *m, binder *b) {
     binder_finish(vae, true);
     m->rate = (int) config_int(c, "sampling_rate", 44100, 1, 768000);
     binder *projection = part_of(&net->files, "projection_model", &c);
-    const stable_conditions known = stable_conditions_read_diffusers(c, tokens_of_tokenizer(&net->files));
+    const stable_conditions known = stable_conditions_read_diffusers(c, stable_tokens_of_tokenizer(&net->files));
     net->conditioner = stable_conditioner_bind(&known, projection);
     binder_finish(projection, true);
     net->cross = (condition_list){{0, 1, 2}, 3};

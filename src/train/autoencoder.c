@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "signal/fit.h"
 #include "systems/codec.h"
+#include "systems/stable_native.h"
 #include "tensor/ops.h"
 #include "train/autoencoder_losses.h"
 #include "train/checkpoint.h"
@@ -34,7 +35,8 @@ static bool judge_turn(void *model, int64_t step);
 static tensor *judge_loss(const void *model, const batch *b);
 static const rival_row DISCRIMINATOR = {"discriminator", make_judge, judge_optimizer, judge_turn, judge_loss};
 
-static adopted_model *adopt(const char *from, config recipe) {
+static adopted_model *adopt(const char *path, config recipe, const char *out) {
+    const char *from = stable_native_folder(path, out);
     autoencoder_training *m = NEW(autoencoder_training);
     struct stat file;
     m->learner = codec_open_learning(from);
@@ -111,7 +113,9 @@ static batch_source make_source(const trainable_data *d) {
     static const char *const keys[] = {"path", "sample_rate", "seconds", "held_out", "held_out_clips", "balance", NULL};
     const autoencoder_training *m = d->adopted->network;
     const oobleck_config *c = oobleck_sizes(m->learner.net);
+    stable_files files;
     config_only(config_get(d->recipe, "data"), keys);
+    if (stable_files_find(d->adopted->path, &files)) stable_text_link(&files, m->learner.settings, d->out);
     source *s = NEW(source);
     *s = (source){.list = dataset_recordings(d->data), .rate = m->learner.rate};
     s->channels = (int) c->audio;

@@ -3,7 +3,6 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/file.h"
 #include "store/store.h"
@@ -30,10 +29,4 @@ void kept_write(const char *path, const char *key, const tensor *value, const ch
     json_object_set_new(m, "key", json_string(key));
     json_object_set_new(m, "note", json_string(note));
     safetensors_write(path, &(named_tensor){VALUE, value}, 1, m);
-}
-
-char *file_stamp(const char *path) {
-    struct stat s;
-    if (stat(path, &s)) fail_errno(HISS_ERROR_FILE, "%s: cannot be looked at", path);
-    return format("%lld bytes of %lld.%09ld", (long long) s.st_size, (long long) s.st_mtim.tv_sec, s.st_mtim.tv_nsec);
 }

@@ -11,7 +11,4 @@ char *kept_path(const char *folder, const char *key);
 tensor *kept_read(const char *path, const char *key, const char **note);
 void kept_write(const char *path, const char *key, const tensor *value, const char *note);
 
-/* Changes when a file is written anew: its size and time. */
-char *file_stamp(const char *path);
-
 #endif

@@ -78,7 +78,7 @@ static void tell(run *r, train_event event, const char *message) {
 
 static void read_recipe(run *r) {
     const train_options *o = r->options;
-    r->recipe = recipe_load(o->recipe, o->from, o->distil);
+    r->recipe = recipe_load(o->recipe, o->from, o->distil, o->out);
     if (o->lora) r->recipe->lora = o->lora;
     if (r->recipe->lora && o->distil)
         fail(HISS_ERROR_ARGUMENT, "%s: lora: distilling learns all weights; leave it out", o->recipe);

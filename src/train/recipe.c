@@ -115,7 +115,7 @@ static void read_data(recipe *r, config document) {
 /* --- training that starts from a model --- */
 
 /* The row and the model. */
-static void choose_start(recipe *r, config c, const char *from, bool distil) {
+static void choose_start(recipe *r, config c, const char *from, bool distil, const char *out) {
     const char *system = r->system->name;
     if (!from) from = config_string(c, "from", distil ? "default" : NULL);
     if (distil && !(r->system = r->system->few_steps))
@@ -124,7 +124,7 @@ static void choose_start(recipe *r, config c, const char *from, bool distil) {
         fail(HISS_ERROR_ARGUMENT, "%s: %s is trained from a published model: name it (--from MODEL)", c.where, system);
     if (!from) return;
     if (r->system->adopt) {
-        r->adopted = r->system->adopt(from, c);
+        r->adopted = r->system->adopt(from, c, out);
         return;
     }
     r->from = model_open(!strcmp(from, "default") ? shipped_model("sound") : from);
@@ -173,7 +173,7 @@ static void take_classes(recipe *r, config c) {
     json_object_set(c.value, "classes", classes);
 }
 
-recipe *recipe_load(const char *path, const char *from, bool distil) {
+recipe *recipe_load(const char *path, const char *from, bool distil, const char *out) {
     static const char *const keys[] = {"about",   "system",   "network",   "data",        "training", "optimizer",
                                        "average", "every",    "sounds",    "canvas",      "classes",  "from",
                                        "distil",  "sampling", "diffusion", "autoencoder", NULL};
@@ -182,7 +182,7 @@ recipe *recipe_load(const char *path, const char *from, bool distil) {
     config_only(c, keys);
     r->system = trainable_named(config_need_string(c, "system"));
     sampling_read(c);
-    choose_start(r, c, from, distil);
+    choose_start(r, c, from, distil, out);
     r->network = part(c, "network", r->system->keys);
     if (r->from) {
         take_network(r, c);

@@ -36,8 +36,8 @@ typedef struct {
 } recipe;
 
 /* In the current scope. from: a model, or "default" for the one that comes with hiss; NULL: what the recipe's "from" says. distil:
- * the row of its system for few steps. */
-recipe *recipe_load(const char *path, const char *from, bool distil);
+ * the row of its system for few steps. out: the run's folder, or NULL. */
+recipe *recipe_load(const char *path, const char *from, bool distil, const char *out);
 /* The config.json of a model trained by it: see src/systems. classes may be NULL. */
 config recipe_model(const recipe *r, const char *const *classes, size_t class_count);
 

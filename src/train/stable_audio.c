@@ -3,16 +3,14 @@
  * are. B windows, N positions, L numbers of a latent, S tokens, W their width. */
 #include "systems/stable_audio.h"
 
-#include <errno.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/text.h"
 #include "diffusion/draws.h"
+#include "systems/stable_native.h"
 #include "tensor/ops.h"
 #include "train/checkpoint.h"
 #include "train/published.h"
@@ -51,7 +49,8 @@ static void read_settings(stable_training *m, config recipe) {
     m->std_log_snr = config_number(more, "std_logsnr", STD_LOG_SNR, 0, 100);
 }
 
-static adopted_model *adopt(const char *from, config recipe) {
+static adopted_model *adopt(const char *path, config recipe, const char *out) {
+    const char *from = stable_native_folder(path, out);
     stable_training *m = NEW(stable_training);
     m->learner = stable_audio_open_learning(from);
     read_settings(m, recipe);
@@ -72,20 +71,6 @@ static adopted_model *adopt(const char *from, config recipe) {
 
 /* --- its batches --- */
 
-/* A link in the run's folder to where the T5 lies, so that the folder is a model by itself on this machine. */
-static void link_text_encoder(const stable_audio *net, const char *out) {
-    const stable_conditions *c = stable_conditioner_sizes(net->conditioner);
-    for (int i = 0; i < c->count; i++) {
-        if (c->items[i].kind != CONDITION_TEXT) continue;
-        const char *name = strrchr(c->items[i].t5, '/');
-        const char *link = path_join(out, name ? name + 1 : c->items[i].t5);
-        char *whole = realpath(stable_text_find(&net->files, c->items[i].t5, NULL).folder, NULL);
-        if (!whole) continue;
-        if (symlink(whole, link) && errno != EEXIST) warn("%s: cannot be linked to %s", link, whole);
-        free(whole);
-    }
-}
-
 static batch_source make_source(const trainable_data *d) {
     static const char *const keys[] = {"path",           "sample_rate", "seconds", "held_out",
                                        "held_out_clips", "balance",     "latents", NULL};
@@ -93,7 +78,7 @@ static batch_source make_source(const trainable_data *d) {
     const config data = config_get(d->recipe, "data");
     config_only(data, keys);
     m->learner.samples = d->adopted->samples;
-    if (m->learner.net->conditioner) link_text_encoder(m->learner.net, d->out);
+    stable_text_link(&m->learner.net->files, m->learner.settings, d->out);
     const stable_source_settings s = {.data = d->data,
                                       .learner = &m->learner,
                                       .from = d->adopted->path,

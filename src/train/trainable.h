@@ -42,9 +42,9 @@ typedef struct trainable {
     bool classes;                                      /* knows class labels */
     bool features;                                     /* is trained on mel spectrograms of whole recordings */
     bool listed;                                       /* its source reads the recordings by itself */
-    /* Opens the model that training starts from, in place of `make`; NULL: networks are made. Its source may look for the recipe's
+    /* Opens the model that training starts from, in place of `make`, and may write what it needs into the run's folder (NULL: not); NULL: networks are made. Its source may look for the recipe's
      * further objects. */
-    adopted_model *(*adopt)(const char *from, config recipe);
+    adopted_model *(*adopt)(const char *from, config recipe, const char *out);
     const struct model_layout *layout; /* of the folder it is saved in (checkpoint.h); NULL: hiss's own */
     /* Binds the network that a configuration tells; what it returns goes to loss. */
     void *(*make)(config network, binder *b);

@@ -54,7 +54,7 @@ static void read_network(void *argument) {
     READERS[in->reader](config_parse((const char *) in->data, in->size, "fuzz"));
 }
 
-static void read_recipe(void *path) { require(recipe_load(path, NULL, false)->steps >= 0); }
+static void read_recipe(void *path) { require(recipe_load(path, NULL, false, NULL)->steps >= 0); }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (size_t i = 0; i < sizeof READERS / sizeof *READERS; i++) fuzz_try(read_network, &(input){data, size, i});
