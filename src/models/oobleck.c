@@ -323,31 +323,28 @@ static tensor *decode_body(const void *place, const tensor *const *in) {
     return oobleck_decode_stage(p->net, p->index, in[0]);
 }
 
-static tensor *stage_forward(const oobleck *net, tape_body *body, int index, const tensor *x) {
-    const stage_place place = {net, index};
-    return tape_recompute(body, &place, sizeof place, &x, 1);
+/* One after another, `first` going with them; going back, each is made again. */
+static tensor *all_stages(const oobleck *net, tape_body *body, int stages, tensor *first) {
+    tensor *h = first;
+    for (int i = 0; i < stages; i++) {
+        const stage_place place = {net, i};
+        const tensor *in = h;
+        h = tape_recompute(body, &place, sizeof place, &in, 1);
+        tensor_release((tensor *) in);
+    }
+    return h;
 }
 
 tensor *oobleck_encode(const oobleck *net, const tensor *x) {
     require(x->rank == 3 && x->shape[2] == net->sizes.audio);
     scope_begin();
-    tensor *h = oobleck_encode_first(net, x);
-    for (int i = 0; i < net->sizes.encoder.stages; i++) {
-        tensor *next = stage_forward(net, encode_body, i, h);
-        tensor_release(h);
-        h = next;
-    }
+    tensor *h = all_stages(net, encode_body, net->sizes.encoder.stages, oobleck_encode_first(net, x));
     return scope_end_keep(oobleck_encode_last(net, h));
 }
 
 tensor *oobleck_decode(const oobleck *net, const tensor *z) {
     require(z->rank == 3 && z->shape[2] == net->sizes.latent);
     scope_begin();
-    tensor *h = oobleck_decode_first(net, z);
-    for (int i = 0; i < net->sizes.decoder.stages; i++) {
-        tensor *next = stage_forward(net, decode_body, i, h);
-        tensor_release(h);
-        h = next;
-    }
+    tensor *h = all_stages(net, decode_body, net->sizes.decoder.stages, oobleck_decode_first(net, z));
     return scope_end_keep(oobleck_decode_last(net, h));
 }
