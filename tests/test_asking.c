@@ -2,6 +2,7 @@
  * vocoders, long sounds, and what is refused. */
 #include "test.h"
 
+#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -589,7 +590,46 @@ static void test_bad_files(void **state) {
     scene = "{\"layers\": [{\"prompt\": \"rain\", \"model\": \"gone\"}]}";
     file_write(path_join(root, "model.json"), scene, strlen(scene));
     expect("scene model.json -o x.wav", 1, "layers[0] (line 1): layer 'rain': model");
+    expect("mel silence.wav --model tiny -o x.npy", 2, "leave --model out");
+    expect("eval --music silence.wav", 2, "silence.wav: neither captions nor names"); /* one sound is a list of one */
     assert_false(file_exists(path_join(root, "x.flac")));
+    scope_end();
+}
+
+/* What is treated in a way of its own is said, and said once. */
+static void test_told(void **state) {
+    (void) state;
+    scope_begin();
+    audio *stereo = audio_new(2 * 48000, 2, 48000);
+    for (int64_t i = 0; i < 4 * 48000; i++) stereo->samples[i] = 0.3f * sinf(0.02f * (float) i);
+    audio_write(path_join(root, "stereo.wav"), stereo, AUDIO_PCM16);
+    expect("generate --model tiny bell --steps 1 --init stereo.wav --inpaint 0.5:1 -o x.wav", 0,
+           "stereo.wav: its 2 channels are mixed to 1");
+    expect("generate --model tiny bell --steps 1 --continue stereo.wav --seconds 3 -o x.wav", 0,
+           "stereo.wav: resampled from 48000 Hz");
+    const char *scene = "{\"seconds\": 2, \"steps\": 1, \"layers\": [{\"class\": \"bells\", \"at\": [0, 1]}]}";
+    file_write(path_join(root, "bells.json"), scene, strlen(scene));
+    expect("scene bells.json --model tiny -o x.wav", 0, "class bells: taken as bell");
+    const char *first = strstr(said, "taken as bell");
+    assert_null(strstr(first + 1, "taken as bell"));
+    scope_end();
+}
+
+/* In a scene, too, a shipped model's name is enough. The classes' other words are there for scripts. */
+static void test_shipped_in_scenes(void **state) {
+    (void) state;
+    if (!shipped_find("drums") || !shipped_find("sound")) return;
+    scope_begin();
+    const char *scene =
+        "{\"seconds\": 0.5, \"steps\": 2, \"model\": \"drums\", \"layers\": [{\"class\": \"kick\", \"at\": 0}]}";
+    file_write(path_join(root, "kick.json"), scene, strlen(scene));
+    expect("scene -q kick.json -o kick.wav", 0, NULL);
+    expect("classes sound --json", 0, NULL);
+    const char *listed = (const char *) file_read(path_join(root, "out.txt"), 1 << 20).data;
+    json_t *all = json_loads(listed, 0, NULL), *words = json_object_get(json_object_get(all, "words"), "accordion");
+    assert_true(json_array_size(json_object_get(all, "classes")) > 60);
+    assert_true(json_array_size(words) > 0 && json_is_string(json_array_get(words, 0)));
+    json_decref(all);
     scope_end();
 }
 
@@ -625,13 +665,17 @@ int main(void) {
     tiny = path_join(root, "tiny");
     tiny_sound_write(tiny);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scene),        cmocka_unit_test(test_scene_errors),  cmocka_unit_test(test_watch),
-        cmocka_unit_test(test_vocoder),      cmocka_unit_test(test_vary),          cmocka_unit_test(test_quality),
-        cmocka_unit_test(test_way),          cmocka_unit_test(test_prompts),       cmocka_unit_test(test_card_prompts),
-        cmocka_unit_test(test_bad_prompts),  cmocka_unit_test(test_languages),     cmocka_unit_test(test_bad_lengths),
-        cmocka_unit_test(test_bad_files),    cmocka_unit_test(test_into),          cmocka_unit_test(test_into_errors),
-        cmocka_unit_test(test_idle_options), cmocka_unit_test(test_shipped_names), cmocka_unit_test(test_no_schedules),
-        cmocka_unit_test(test_long_walks),   cmocka_unit_test(test_cut_weights),
+        cmocka_unit_test(test_scene),         cmocka_unit_test(test_scene_errors),
+        cmocka_unit_test(test_watch),         cmocka_unit_test(test_vocoder),
+        cmocka_unit_test(test_vary),          cmocka_unit_test(test_quality),
+        cmocka_unit_test(test_way),           cmocka_unit_test(test_prompts),
+        cmocka_unit_test(test_card_prompts),  cmocka_unit_test(test_bad_prompts),
+        cmocka_unit_test(test_languages),     cmocka_unit_test(test_bad_lengths),
+        cmocka_unit_test(test_bad_files),     cmocka_unit_test(test_into),
+        cmocka_unit_test(test_into_errors),   cmocka_unit_test(test_idle_options),
+        cmocka_unit_test(test_shipped_names), cmocka_unit_test(test_no_schedules),
+        cmocka_unit_test(test_long_walks),    cmocka_unit_test(test_cut_weights),
+        cmocka_unit_test(test_told),          cmocka_unit_test(test_shipped_in_scenes),
     };
     return cmocka_run_group_tests(tests, NULL, tear_down);
 }

@@ -294,10 +294,55 @@ static void test_vocode(void **state) {
     same_files("sung-npy.wav", "sung-st.wav", true);
     expect("vocode -q --model $M/vocoder eight.wav -o eight-sung.wav", 0, NULL);
     expect("vocode -q --model $M/vocoder three.wav -o three-sung.wav", 0, NULL);
-    expect("mel tone.wav -o wide.npy", 0, "[80, 24]");
+    expect("mel tone.wav --front diffwave -o wide.npy", 0, "[80, 24]");
+    expect("mel tone.wav -o ours.npy", 0, ": hiss at 44100 Hz, 512 samples a frame");
+    expect("vocode -q --mel tone.npy --vocoder $M/vocoder -o sung-mel.wav", 0, "sung-mel.wav");
+    same_files("sung-npy.wav", "sung-mel.wav", true);
+    expect("vocode tone.wav --mel tone.npy -o y.wav", 2, "one of them");
+    expect("vocode --model $M/vocoder --vocoder $M/vocoder tone.wav -o y.wav", 2, "one of them");
+    expect("vocode --model $M/vocoder -o y.wav", 2, "--mel FILE");
+    expect("mel tone.wav -o tone.png", 0, "tone.png");
+    expect("mel tone.wav --front hifigan -o y.png", 2, "--front hiss");
     expect("vocode --model $M/vocoder wide.npy -o y.wav", 1, "10 bands");
     assert_false(is_there("y.wav"));
     expect("vocode -q --model $M/wavegrad tone.wav --seed 3 -o wavegrad.wav", 0, NULL);
+}
+
+static void shell(const char *words) {
+    static char line[3000];
+    snprintf(line, sizeof line, "cd %s && M=%s/models && H=\"%s\" && { %s; } 2>err.txt", work, data, program, words);
+    const int status = system(line);
+    if (status) fail_msg("%s: %d", words, status);
+}
+
+/* "-" reads from standard input and writes to standard output, a sound alone. Never a folder of that name. */
+static void test_pipes(void **state) {
+    (void) state;
+    expect("vocode -q --model $M/vocoder tone.wav -o sung.wav", 0, NULL);
+    shell("\"$H\" vocode --model $M/vocoder - -o - <tone.wav >piped.wav");
+    same_files("sung.wav", "piped.wav", true);
+    shell("cat tone.wav | \"$H\" mel -q - --front diffwave -o piped.npy >out.txt");
+    expect("mel -q tone.wav --front diffwave -o tone.npy", 0, NULL);
+    same_files("tone.npy", "piped.npy", true);
+    write_text("p.json", "{\"seconds\": 1, \"layers\": [{\"file\": \"tone.wav\", \"cross_fade\": 0.05}]}");
+    expect("scene -q p.json -o p.wav", 0, NULL);
+    shell("\"$H\" scene - -o - <p.json >piped-scene.wav");
+    same_files("p.wav", "piped-scene.wav", true);
+    expect("mel tone.wav -o -", 2, "goes to files");
+    expect("noise tone.wav -o -", 2, "name a folder");
+    expect("scene p.json -o - --picture", 2, "nothing else goes to standard output");
+    expect("vocode --model $M/vocoder - -o y.wav", 1, "-: ");
+    assert_false(is_there("-"));
+}
+
+/* Which seeds made a sound is said where its name does not, and not with -q. */
+static void test_seeds_told(void **state) {
+    (void) state;
+    outcome o = hiss("generate --model $M/classes --seconds 0.1 --seed 7 -o told.wav");
+    if (!strstr(o.err, "seed 7, 0.1 s of sound, made in ")) fail_msg("%s", o.err);
+    o = hiss("generate --model $M/classes --seconds 0.1 --seed 7 --count 3 -o told.wav");
+    if (!strstr(o.err, "seeds 7 to 9, each 0.1 s")) fail_msg("%s", o.err);
+    assert_string_equal(hiss("generate -q --model $M/classes --seconds 0.1 -o told.wav").err, "");
 }
 
 /* The result is one JSON value and nothing else. */
@@ -350,6 +395,9 @@ static void test_scene(void **state) {
     expect("scene -q 'a shop: kick, far left snare' --model $M/classes --seconds 1 -o scenes/w.wav", 0, "w.txt");
     expect("scene bad.json -o x.wav", 1, "bad.json: layers[0].distnace (line 3): is not a known setting; did you mean");
     expect("scene nowhere.json -o x.wav", 1, "nowhere.json");
+    write_text("gone.json", "{\"layers\": [\n{\"file\": \"gone.wav\"}]}");
+    expect("scene gone.json -o x.wav", 1,
+           "gone.json: layers[0] (line 2): layer 'gone': ./gone.wav: there is no such file");
     expect("scene 'gong' --model $M/classes -o x.wav", 2, "knows no such sound");
     expect("scene 'distant' -o x.wav", 2, "names no sound");
     expect("scene s.json -o s.mp4", 2, ".wav");
@@ -414,10 +462,11 @@ static void test_adapters(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_help),           cmocka_unit_test(test_help_groups), cmocka_unit_test(test_usage_errors),
-        cmocka_unit_test(test_bad_files),      cmocka_unit_test(test_seeds),       cmocka_unit_test(test_vocode),
-        cmocka_unit_test(test_schedule),       cmocka_unit_test(test_json),        cmocka_unit_test(test_convert),
-        cmocka_unit_test(test_training_lines), cmocka_unit_test(test_adapters),    cmocka_unit_test(test_scene),
+        cmocka_unit_test(test_help),       cmocka_unit_test(test_help_groups),  cmocka_unit_test(test_pipes),
+        cmocka_unit_test(test_seeds_told), cmocka_unit_test(test_usage_errors), cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_seeds),      cmocka_unit_test(test_vocode),       cmocka_unit_test(test_schedule),
+        cmocka_unit_test(test_json),       cmocka_unit_test(test_convert),      cmocka_unit_test(test_training_lines),
+        cmocka_unit_test(test_adapters),   cmocka_unit_test(test_scene),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -338,6 +338,13 @@ static void test_pictures(void **unused) {
     assert_int_equal(mel->shape[0], 87);
     assert_int_equal(mel->shape[1], 128);
     assert_true(f32(mel)[80 * 128 + 120] > 1.4f && f32(mel)[80 * 128 + 5] < -11.4f && f32(mel)[5 * 128 + 120] < -11.4f);
+    for (int64_t i = 0; i < count(mel); i++) f32(mel)[i] = -11.4f + 0.0011f * (float) i;
+    const char *drawn = in_folder("drawn.png"); /* written as it is read, within half a level of grey */
+    rough_draw(drawn, mel);
+    const tensor *again = rough_mel(drawn, 1);
+    assert_int_equal(count(again), count(mel));
+    for (int64_t i = 0; i < count(mel); i++)
+        assert_true(fabsf(f32(again)[i] - f32(mel)[i]) < 0.03f || f32(mel)[i] > 1.5f);
     bytes whole = file_read(path, 1 << 20);
     for (size_t cut = 0; cut < whole.size * 3 / 4;
          cut += 7) { /* cut in the pixels or before: an error, never a crash */

@@ -24,9 +24,11 @@
 
 static void close_descriptor(void *number) { close((int) (intptr_t) number); }
 
+static bool is_standard_input(const char *path) { return !strcmp(path, "-"); }
+
 /* Open for reading until the current scope ends. */
 static int open_read(const char *path, struct stat *about) {
-    int f = open(path, O_RDONLY | O_CLOEXEC);
+    int f = is_standard_input(path) ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) : open(path, O_RDONLY | O_CLOEXEC);
     if (f < 0) fail_errno(HISS_ERROR_FILE, "%s: cannot be opened", path);
     defer(close_descriptor, (void *) (intptr_t) f);
     if (fstat(f, about)) fail_errno(HISS_ERROR_FILE, "%s: cannot be read", path);
@@ -56,7 +58,7 @@ void file_unneeded(const void *data, size_t size) {
 
 bytes file_map(const char *path) {
     struct stat about;
-    if (!stat(path, &about) && !S_ISREG(about.st_mode) && !S_ISDIR(about.st_mode))
+    if (is_standard_input(path) || (!stat(path, &about) && !S_ISREG(about.st_mode) && !S_ISDIR(about.st_mode)))
         return file_read(path, (size_t) 1 << 36); /* a pipe cannot be mapped */
     mapping *m = NEW(mapping);
     const char *name = copy_string(path);

@@ -11,7 +11,8 @@ typedef struct {
     size_t size;
 } bytes;
 
-/* The file's contents, memory-mapped, valid in the current scope. An empty file gives size 0. */
+/* The file's contents, memory-mapped, valid in the current scope. An empty file gives size 0. "-" is standard input, here and in
+ * file_read. */
 bytes file_map(const char *path);
 /* Pages of a mapped file that will hardly be read again are given back to the system; read, they come again. Other memory stays
  * as it is. */

@@ -28,15 +28,15 @@ static void put(void *context, const float *samples, int64_t frames) {
 
 static void run(const arguments *a) {
     const char *in = a->names[0], *out = text(a, OPT_OUT);
-    const bool standard = !strcmp(out, "-");
-    if (!standard) check_result_path(out, SOUND_EXTENSIONS);
+    const bool standard = is_standard(out);
+    check_sound_path(a);
     const codec *c = codec_open(text(a, OPT_MODEL));
     int64_t samples;
     const tensor *z = latents_read(in, c, &samples);
     const int64_t all = codec_frames(c, z->shape[0]);
     if (samples <= 0 || samples > all) samples = all;
     prepare(a);
-    const char *path = standard ? out : result_path(out, path_stem(in), 0, 1, ".wav");
+    const char *path = result_path(out, path_stem(in), 0, 1, ".wav");
     const audio_encoding encoding = audio_encoding_named(text(a, OPT_BITS));
     writing w = {.all = samples};
     if (standard || !strcmp(path_extension(path), ".wav"))

@@ -1,5 +1,6 @@
 /* hiss generate: sounds from noise. */
 #include <ctype.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -63,9 +64,14 @@ static void add_column(strip *s, const char *title, const char *note, const audi
     scope_switch(before);
 }
 
+/* The signal over the noise, as hiss noise has it. */
+static const char *noise_words(double noise) {
+    return noise < 1000 ? format("%.1f dB", -20 * log10(noise)) : "noise alone";
+}
+
 static void watch_step(void *context, int64_t step, double noise, const audio *state) {
     strip *s = context;
-    add_column(s, format("step %lld", (long long) step + 1), format("noise %.4g", noise), state);
+    add_column(s, format("step %lld", (long long) step + 1), noise_words(noise), state);
 }
 
 /* --- writing --- */
@@ -91,9 +97,6 @@ static const char *file_stem(const char *prompt) {
     return *stem ? stem : "sound";
 }
 
-/* Standard output. */
-static bool is_standard(const char *out) { return !strcmp(out, "-"); }
-
 /* One of several has its seed in its name. */
 static const char *path_of(const writing *w, int64_t i) {
     const char *out = text(w->a, OPT_OUT);
@@ -118,10 +121,6 @@ static void draw_steps(writing *w, const char *path, const audio *sound) {
 static void take(void *context, int64_t i, const audio *sound) {
     writing *w = context;
     const char *path = path_of(w, i);
-    if (is_standard(path)) {
-        audio_write(path, sound, audio_encoding_named(text(w->a, OPT_BITS)));
-        return;
-    }
     write_sound(w->a, sound, path, w->request->seed + (uint64_t) i, w->list);
     if (w->steps) draw_steps(w, path, sound);
 }
@@ -196,16 +195,8 @@ static const char *with_tempo(const arguments *a, const char *prompt) {
     return format("%s at %g BPM", prompt, number(a, OPT_BPM, 0));
 }
 
-/* Sound on standard output stands there alone. */
-static void check_standard(const arguments *a) {
-    if (integer(a, OPT_COUNT, 1) != 1 || flag(a, OPT_PICTURE) || flag(a, OPT_STEPS_PICTURE) || flag(a, OPT_JSON))
-        fail(HISS_ERROR_ARGUMENT, "--out -: one sound and nothing else goes to standard output: leave out --count, "
-                                  "pictures and --json");
-}
-
 static void run(const arguments *a) {
-    if (is_standard(text(a, OPT_OUT))) check_standard(a);
-    else check_result_path(text(a, OPT_OUT), SOUND_EXTENSIONS);
+    check_sound_path(a);
     model *m = model_open(model_path(a));
     if (text(a, OPT_LORA)) model_adapt(m, text(a, OPT_LORA), number(a, OPT_LORA_STRENGTH, 1));
     else if (flag(a, OPT_LORA_STRENGTH))
@@ -225,6 +216,7 @@ static void run(const arguments *a) {
     else if (r.class >= 0) w.stem = m->classes ? m->classes[r.class] : format("class-%d", r.class);
     if (text(a, OPT_PROMPTS)) make_all(&w, m, &r);
     else make(&w, m);
+    if (!text(a, OPT_PROMPTS)) tell_seeds(a, r.seed, r.count, (double) request_samples(m, &r) / m->rate);
     say_json(a, result);
 }
 

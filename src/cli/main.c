@@ -64,7 +64,13 @@ static bool is_quiet(int argc, char **argv) {
     return false;
 }
 
-static void print_warning(const char *message) { fprintf(stderr, "hiss: warning: %s\n", message); }
+/* What is said again and again, of each sound of many, is said once. */
+static void print_warning(const char *message) {
+    static char last[1024];
+    if (!strcmp(last, message)) return;
+    snprintf(last, sizeof last, "%s", message);
+    fprintf(stderr, "hiss: warning: %s\n", message);
+}
 static void ignore_warning(const char *message) { (void) message; }
 
 int main(int argc, char **argv) {

@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/request.h"
+#include "systems/rough.h"
 
 static tensor *bands_first(const tensor *x) { /* [F, M] -> [M, F]: how the originals keep it */
     int64_t F = x->shape[0], M = x->shape[1];
@@ -16,15 +17,20 @@ static tensor *bands_first(const tensor *x) { /* [F, M] -> [M, F]: how the origi
 }
 
 static void run(const arguments *a) {
-    static const char *const EXTENSIONS[] = {".npy", ".safetensors", NULL};
+    static const char *const EXTENSIONS[] = {".npy", ".safetensors", ".png", NULL};
     const char *in = a->names[0], *out = text(a, OPT_OUT);
     check_result_path(out, EXTENSIONS);
     mel_front front =
         text(a, OPT_MODEL) ? model_front(model_open(text(a, OPT_MODEL))) : mel_front_named(text(a, OPT_FRONT));
     prepare(a);
-    tensor *mel = bands_first(mel_of(&front, audio_read(in)));
-    const char *path = result_path(out, path_stem(in), 0, 1, ".npy");
-    if (!strcmp(path_extension(path), ".npy")) npy_write(path, mel);
+    const char *path = result_path(out, is_standard(in) ? "mel" : path_stem(in), 0, 1, ".npy");
+    const bool draws = !strcmp(path_extension(path), ".png");
+    if (draws && strcmp(front.name, "hiss"))
+        fail(HISS_ERROR_ARGUMENT,
+             "--out %s: a picture holds the mel spectrogram of --front hiss, which generate --mel reads", path);
+    tensor *heard = mel_of(&front, audio_read(in)), *mel = bands_first(heard);
+    if (draws) rough_draw(path, heard);
+    else if (!strcmp(path_extension(path), ".npy")) npy_write(path, mel);
     else safetensors_write(path, &(named_tensor){"mel", mel}, 1, NULL);
     say(a, "%s  %s: %s at %d Hz, %d samples a frame", path, shape_text(shape_of(mel)), front.name, front.rate,
         front.stft.hop);
@@ -47,8 +53,14 @@ const command COMMAND_MEL = {
     .names_most = 1,
     .takes = TAKES,
     .needs = {OPT_OUT, OPTS},
-    .notes = "Written as [bands, frames] in 32-bit floats, as the originals keep it.",
-    .examples = EXAMPLES({"as DiffWave takes it", "hiss mel voice.wav -o voice.npy"},
+    .notes =
+        "Written as [bands, frames] in 32-bit floats, as the originals keep it; - reads the sound from standard input. "
+        "A "
+        "picture (.png) has a pixel for each frame and band, low at the bottom, quiet dark: draw on it and give it to "
+        "hiss generate --mel.",
+    .examples = EXAMPLES({"as hiss's own vocoder and BigVGAN v2 take it", "hiss mel voice.wav -o voice.npy"},
+                         {"as a picture to draw on, for generate --mel", "hiss mel hummed.wav -o rough.png"},
+                         {"as DiffWave takes it", "hiss mel voice.wav --front diffwave -o voice.npy"},
                          {"as a given model takes it", "hiss mel voice.wav --model wavegrad.pt -o voice.npy"}),
     .run = run,
 };

@@ -81,6 +81,8 @@ const option OPTION_TABLE[OPTS] = {
                    "(.png, high at the top, "
                    "white loud)",
                    NULL},
+    [OPT_SUNG] = {GROUP_MAKE, "mel", 0, KIND_PATH, "FILE", NULL, 0, 0, NULL,
+                  "a mel spectrogram to sing (.npy, .safetensors), or a sound; the same as IN", NULL},
     [OPT_ROUGH_BLUR] = {GROUP_MAKE, "mel-blur", 0, KIND_NUMBER, "CELLS", NULL, 0, 64, "0",
                         "blur of the rough course, in cells of 93 ms by 8 bands: leaves more to the model", NULL},
     [OPT_REFERENCE] = {GROUP_MAKE, "reference", 0, KIND_PATH, "SOUND", NULL, 0, 0, NULL,
@@ -127,7 +129,7 @@ const option OPTION_TABLE[OPTS] = {
          choices_quality},
     [OPT_LEVELS] = {GROUP_SAMPLING, "levels", 0, KIND_TEXT, "T,T,...", NULL, 0, 1, "0,0.1,0.25,0.5,0.75,1",
                     "how far into the forward process, 0 (clean) to 1 (its end)", NULL},
-    [OPT_FRONT] = {GROUP_MODEL, "front", 0, KIND_CHOICE, "NAME", NULL, 0, 0, "diffwave",
+    [OPT_FRONT] = {GROUP_MODEL, "front", 0, KIND_CHOICE, "NAME", NULL, 0, 0, "hiss",
                    "whose mel spectrogram to compute; --model overrides it", choices_front},
     [OPT_TYPE] = {GROUP_OUTPUT, "type", 0, KIND_CHOICE, "TYPE", NULL, 0, 0, NULL, "of the stored numbers",
                   choices_type},

@@ -30,6 +30,7 @@ typedef enum {
     OPT_BLEND,
     OPT_BLEND_PART,
     OPT_ROUGH,
+    OPT_SUNG,
     OPT_ROUGH_BLUR,
     OPT_REFERENCE,
     OPT_INIT,

@@ -53,7 +53,7 @@ static int draw(void *context, const char *what, int64_t done, int64_t total) {
         fprintf(stderr, "\r%s %lld/%lld  %.1f s, %.0f s left \033[K", what, (long long) done, (long long) total,
                 seconds, left);
         m->drawn = true;
-    } else if (now() - m->last >= PLAIN_LINE_SECONDS) {
+    } else if (done > 0 && now() - m->last >= PLAIN_LINE_SECONDS) {
         fprintf(stderr, "%s %lld/%lld, %.0f s left\n", what, (long long) done, (long long) total, left);
         m->last = now();
     }
@@ -67,6 +67,18 @@ static void end_progress(void *context) {
     progress_to(NULL, NULL, NULL, NULL);
 }
 
+static double begun; /* when the command was ready to work */
+
+void tell_seeds(const arguments *a, uint64_t first, int64_t count, double seconds) {
+    if (flag(a, OPT_QUIET) || flag(a, OPT_JSON)) return;
+    const uint64_t last = first + (uint64_t) count - 1;
+    const char *which = count > 1
+                            ? format("seeds %llu to %llu, each", (unsigned long long) first, (unsigned long long) last)
+                            : format("seed %llu,", (unsigned long long) first);
+    if (isatty(STDERR_FILENO) == 1) fprintf(stderr, "\r\033[K"); /* over the line of progress */
+    fprintf(stderr, "%s %.4g s of sound, made in %.1f s\n", which, seconds, now() - begun);
+}
+
 void show_progress(const arguments *a) {
     if (flag(a, OPT_QUIET)) return;
     meter *m = NEW(meter);
@@ -77,6 +89,7 @@ void show_progress(const arguments *a) {
 }
 
 void prepare(const arguments *a) {
+    begun = now();
     static const struct {
         const char *name;
         precision value;
@@ -94,11 +107,15 @@ void prepare(const arguments *a) {
 
 /* --- where results go --- */
 
+bool is_standard(const char *out) { return !strcmp(out, "-"); }
+
 bool means_folder(const char *out) {
+    if (is_standard(out)) return false;
     return folder_exists(out) || ends_with(out, "/") || !strcmp(path_name(out), ".") || !*path_extension(out);
 }
 
 void check_result_path(const char *out, const char *const *extensions) {
+    if (is_standard(out)) fail(HISS_ERROR_ARGUMENT, "--out -: this goes to files, not to standard output: name one");
     if (means_folder(out)) {
         folder_make(out);
         folder_check_writable(out);
@@ -121,7 +138,7 @@ const char *result_path(const char *out, const char *stem, int64_t i, int64_t co
             count > 1 ? format("%s-%03lld%s", stem, (long long) i, extension) : format("%s%s", stem, extension);
         return path_join(out, name);
     }
-    if (count == 1) return out;
+    if (count == 1 || is_standard(out)) return out;
     return path_join(path_folder(out), format("%s-%03lld%s", path_stem(out), (long long) i, path_extension(out)));
 }
 

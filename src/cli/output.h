@@ -16,10 +16,15 @@ void show_progress(const arguments *a);
 /* Sets threads, precision and, until the current scope ends, the device; shows progress. */
 void prepare(const arguments *a);
 
+/* Says on standard error which seeds made the sounds, how long they are and how long it took, unless -q or --json. */
+void tell_seeds(const arguments *a, uint64_t first, int64_t count, double seconds);
+
 /* Where the i-th of count results goes: `out` itself for one that names a file, else out/STEM-i.wav. Makes the folder and
  * checks that it can be written; refuses an extension not in the list (NULL-terminated, with dots). */
 const char *result_path(const char *out, const char *stem, int64_t i, int64_t count, const char *extension);
 void check_result_path(const char *out, const char *const *extensions);
+/* Whether `out` means standard output: "-". */
+bool is_standard(const char *out);
 /* Whether `out` means a folder: it is one, ends in / or has no extension. */
 bool means_folder(const char *out);
 /* path with another extension. */

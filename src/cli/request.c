@@ -106,10 +106,17 @@ static void read_varied(const arguments *a, sound_request *r) {
     if (!text(a, OPT_REFERENCE)) r->reference = r->init;
 }
 
+/* What stays of a sound stays as the model makes sounds. */
+static void tell_kept(const model *m, const char *path, const audio *sound) {
+    if (sound->channels > m->channels) warn("%s: its %d channels are mixed to %d", path, sound->channels, m->channels);
+    if (sound->rate != m->rate) warn("%s: resampled from %d Hz to the model's %d Hz", path, sound->rate, m->rate);
+}
+
 /* A sound that stays and is followed by a new part. */
 static void read_continued(const arguments *a, const model *m, sound_request *r) {
     if (r->init) fail(HISS_ERROR_ARGUMENT, "--continue, --vary and --init: give one of them");
     r->init = audio_read(text(a, OPT_CONTINUE));
+    tell_kept(m, text(a, OPT_CONTINUE), r->init);
     double there = (double) r->init->frames / r->init->rate;
     if (r->seconds == 0) r->seconds = there + (double) request_samples(m, r) / m->rate;
     if (r->seconds <= there)
@@ -151,7 +158,10 @@ static void read_guides(const arguments *a, const model *m, sound_request *r) {
     if (r->init && r->seconds == 0) r->seconds = (double) r->init->frames / r->init->rate;
     if (text(a, OPT_INPAINT) && !init)
         fail(HISS_ERROR_ARGUMENT, "--inpaint needs --init: the sound of which parts are made anew");
-    if (text(a, OPT_INPAINT)) read_spans(text(a, OPT_INPAINT), r);
+    if (text(a, OPT_INPAINT)) {
+        read_spans(text(a, OPT_INPAINT), r);
+        tell_kept(m, init, r->init);
+    }
     if (text(a, OPT_CONTINUE)) read_continued(a, m, r);
     if (reference) r->reference = audio_read(reference);
     read_into(a, r);
@@ -200,6 +210,16 @@ sound_request request_of(const arguments *a, const model *m) {
     return r;
 }
 
+void check_sound_path(const arguments *a) {
+    if (!is_standard(text(a, OPT_OUT))) {
+        check_result_path(text(a, OPT_OUT), SOUND_EXTENSIONS);
+        return;
+    }
+    if (integer(a, OPT_COUNT, 1) != 1 || flag(a, OPT_PICTURE) || flag(a, OPT_STEPS_PICTURE) || flag(a, OPT_JSON))
+        fail(HISS_ERROR_ARGUMENT, "--out -: one sound and nothing else goes to standard output: leave out --count, "
+                                  "pictures and --json");
+}
+
 void say_sound(const arguments *a, const char *path, uint64_t seed, int64_t frames, int rate, json_t *list) {
     say(a, "%s", path);
     json_array_append_new(list, json_pack("{s:s, s:I, s:f, s:i}", "path", path, "seed", (json_int_t) seed, "seconds",
@@ -208,6 +228,7 @@ void say_sound(const arguments *a, const char *path, uint64_t seed, int64_t fram
 
 void write_sound(const arguments *a, const audio *sound, const char *path, uint64_t seed, json_t *list) {
     audio_write(path, sound, audio_encoding_named(text(a, OPT_BITS)));
+    if (is_standard(path)) return;
     say_sound(a, path, seed, sound->frames, sound->rate, list);
     if (!flag(a, OPT_PICTURE)) return;
     const char *picture = path_beside(path, ".png");

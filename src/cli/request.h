@@ -18,9 +18,11 @@ sound_request request_of(const arguments *a, const model *m);
 
 /* File names that sounds can be written under. */
 extern const char *const SOUND_EXTENSIONS[];
+/* Where --out goes can take a sound; standard output ("-") one sound and nothing else. */
+void check_sound_path(const arguments *a);
 /* Says that a sound was written and adds it to the JSON list. */
 void say_sound(const arguments *a, const char *path, uint64_t seed, int64_t frames, int rate, json_t *list);
-/* Writes the sound and, if --picture, its picture; says so and adds it to the JSON list. */
+/* Writes the sound (to standard output it alone) and, if --picture, its picture; says so and adds it to the JSON list. */
 void write_sound(const arguments *a, const audio *sound, const char *path, uint64_t seed, json_t *list);
 
 #endif

@@ -67,24 +67,27 @@ static const char *beside(const arguments *a, const char *path, const char *exte
 }
 
 static void run(const arguments *a) {
-    check_result_path(text(a, OPT_OUT), SOUND_EXTENSIONS);
+    check_sound_path(a);
     const scene *s = read_scene(a);
-    const char *stem = scene_is_file(a->names[0]) ? path_stem(a->names[0]) : "scene";
+    const char *stem = scene_is_file(a->names[0]) && !is_standard(a->names[0]) ? path_stem(a->names[0]) : "scene";
     output o = {
         s, result_path(text(a, OPT_OUT), stem, 0, 1, ".wav"), audio_encoding_named(text(a, OPT_BITS)), NULL, NULL, 0};
+    const bool alone = is_standard(o.path); /* the sound, without its companions */
     audio_check_writable(o.path, scene_frames(s), 2, s->rate, o.encoding);
     const struct {
         const char *key, *path;
     } files[] = {{"sound", o.path},
-                 {"cues", beside(a, o.path, ".cues.json")},
-                 {"transcript", beside(a, o.path, ".txt")},
-                 {"subtitles", beside(a, o.path, ".vtt")},
+                 {"cues", alone ? NULL : beside(a, o.path, ".cues.json")},
+                 {"transcript", alone ? NULL : beside(a, o.path, ".txt")},
+                 {"subtitles", alone ? NULL : beside(a, o.path, ".vtt")},
                  {"picture", flag(a, OPT_PICTURE) ? beside(a, o.path, ".png") : NULL}};
     prepare(a);
-    if (flag(a, OPT_PICTURE) || strcmp(path_extension(o.path), ".wav"))
+    if (flag(a, OPT_PICTURE) || (!alone && strcmp(path_extension(o.path), ".wav")))
         o.whole = audio_new(scene_frames(s), 2, s->rate);
     const rendering r = render(s, begin, take, &o);
     finish(&o);
+    tell_seeds(a, s->seed, 1, s->seconds);
+    if (alone) return;
     const char *cues = json_text_short(cue_sheet(s, &r));
     file_write(files[1].path, cues, strlen(cues));
     transcript_write(files[2].path, s, &r);

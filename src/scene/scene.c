@@ -128,12 +128,20 @@ static const char *path_from(const char *folder, const char *path) {
     return path && folder && *path != '/' ? path_join(folder, path) : path;
 }
 
+/* Where none lies there, the name of a shipped one. */
+static const char *model_from(const char *folder, const char *path) {
+    const char *there = path_from(folder, path);
+    if (!path || file_exists(there) || folder_exists(there)) return there;
+    const char *shipped = model_named(path);
+    return folder_exists(shipped) ? shipped : there;
+}
+
 static void read_source(config c, layer *l, const char *folder) {
     l->place = config_place(c);
     l->prompt = read_words(c, "prompt");
     l->class = read_words(c, "class");
     l->file = read_words(c, "file");
-    l->model = path_from(folder, read_words(c, "model"));
+    l->model = model_from(folder, read_words(c, "model"));
     if (!!l->prompt + !!l->class + !!l->file != 1)
         fail(HISS_ERROR_FORMAT, "%s: give one of \"prompt\", \"class\" and \"file\"", config_place(c));
     if (l->file && l->model) fail(HISS_ERROR_FORMAT, "%s: a file needs no model", config_place(config_get(c, "model")));
@@ -148,6 +156,21 @@ static void refuse(config c, const char *const *keys, const char *why) {
         if (config_has(c, *keys)) fail(HISS_ERROR_FORMAT, "%s: %s", config_place(config_get(c, *keys)), why);
 }
 
+/* A list of seconds, or one. */
+static void read_at(config c, layer *l) {
+    if (config_has(c, "at") && json_is_number(config_get(c, "at").value)) {
+        l->at = NEW(double);
+        *l->at = config_number(c, "at", 0, 0, SCENE_MAX_SECONDS);
+        l->at_count = 1;
+        return;
+    }
+    l->at = config_numbers(c, "at", MAX_MOMENTS, &l->at_count);
+    for (size_t i = 0; i < l->at_count; i++)
+        if (!(l->at[i] >= 0 && l->at[i] <= SCENE_MAX_SECONDS))
+            fail(HISS_ERROR_FORMAT, "%s: give seconds from 0 to %g", config_place(config_at(config_get(c, "at"), i)),
+                 SCENE_MAX_SECONDS);
+}
+
 static void read_moments(config c, layer *l) {
     static const char *const FOR_EVENTS[] = {"at", "every", "per_minute", "jitter", "takes", NULL};
     static const char *const FOR_BEDS[] = {"width", "cross_fade", NULL};
@@ -155,11 +178,7 @@ static void read_moments(config c, layer *l) {
     if (l->kind == LAYER_BED) return refuse(c, FOR_EVENTS, "only events have it; this layer is a bed");
     refuse(c, FOR_BEDS, "only beds have it; this layer is of events");
     if (l->per_minute > 0) return refuse(c, FOR_MOMENTS, "events at a random rate (per_minute) cannot have it");
-    l->at = config_numbers(c, "at", MAX_MOMENTS, &l->at_count);
-    for (size_t i = 0; i < l->at_count; i++)
-        if (!(l->at[i] >= 0 && l->at[i] <= SCENE_MAX_SECONDS))
-            fail(HISS_ERROR_FORMAT, "%s: give seconds from 0 to %g", config_place(config_at(config_get(c, "at"), i)),
-                 SCENE_MAX_SECONDS);
+    read_at(c, l);
     if (!l->at_count && l->every > 0) {
         l->at = NEW(double);
         l->at_count = 1;
@@ -202,7 +221,7 @@ scene *scene_parse(const char *text, size_t size, const char *name, const char *
     read_numbers(c, s, SCENE_NUMBERS, ROWS(SCENE_NUMBERS));
     s->rate = (int) config_int(c, "rate", s->rate, 8000, 192000);
     s->seed = (uint64_t) config_int(c, "seed", 0, 0, (int64_t) 1 << 53);
-    s->model = path_from(folder, read_words(c, "model"));
+    s->model = model_from(folder, read_words(c, "model"));
     s->steps = config_int(c, "steps", 0, 1, 10000);
     s->sampler = read_words(c, "sampler");
     const config list = config_get(c, "layers");
@@ -219,7 +238,9 @@ scene *scene_read(const char *path) {
     return scene_parse((const char *) text.data, text.size, path, path_folder(path));
 }
 
-bool scene_is_file(const char *argument) { return ends_with(argument, ".json") || file_exists(argument); }
+bool scene_is_file(const char *argument) {
+    return ends_with(argument, ".json") || file_exists(argument) || !strcmp(argument, "-");
+}
 
 scene *scene_named(const char *argument) {
     scene *s = scene_is_file(argument) ? scene_read(argument) : scene_from_words(argument);

@@ -130,6 +130,7 @@ static audio *generate(sources *all, size_t i, int64_t take, bool *loops) {
 }
 
 static audio *read_recording(const layer *l) {
+    if (!file_exists(l->file)) fail(HISS_ERROR_FILE, "%s: %s: there is no such file", asker(l), l->file);
     audio *a = audio_mix_down(audio_read(l->file));
     const double frames = l->seconds * a->rate;
     return l->seconds > 0 && frames < (double) a->frames ? audio_cut(a, 0, (int64_t) fmax(1, frames)) : a;

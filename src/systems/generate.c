@@ -175,7 +175,9 @@ audio *vocode_mel(const model *m, const sound_request *r, const tensor *mel) {
 /* --- mel spectrograms --- */
 
 mel_front model_front(const model *m) {
-    if (!m->front) fail(HISS_ERROR_ARGUMENT, "%s takes no mel spectrogram", m->path);
+    if (!m->front)
+        fail(HISS_ERROR_ARGUMENT, "%s takes no mel spectrogram%s", m->path,
+             m->latent ? ": leave --model out for that of hiss's own vocoder" : "");
     mel_front f = mel_front_named(m->front);
     f.rate = m->rate;
     f.bands = (int) m->mels;

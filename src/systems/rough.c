@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "signal/canvas.h"
 #include "signal/image.h"
 #include "systems/generate.h"
 
@@ -19,6 +20,23 @@ static tensor *of_picture(const char *path, const mel_front *f, double seconds) 
         for (int64_t m = 0; m < M; m++)
             f32(mel)[t * M + m] = QUIETEST + (LOUDEST - QUIETEST) * f32(image)[(M - 1 - m) * frames + t];
     return scope_end_keep(mel);
+}
+
+void rough_draw(const char *path, const tensor *mel) {
+    const int64_t F = mel->shape[0], M = mel->shape[1];
+    if (F > IMAGE_MOST_SIDE)
+        fail(HISS_ERROR_ARGUMENT, "%s: %lld frames are too long for a picture; %d fit", path, (long long) F,
+             IMAGE_MOST_SIDE);
+    scope_begin();
+    canvas *c = canvas_new((int) F, (int) M, (colour){0, 0, 0});
+    for (int64_t t = 0; t < F; t++)
+        for (int64_t m = 0; m < M; m++) {
+            const float level = (f32(mel)[t * M + m] - QUIETEST) / (LOUDEST - QUIETEST);
+            const uint8_t grey = (uint8_t) lrintf(255 * fminf(fmaxf(level, 0), 1));
+            c->pixels[(M - 1 - m) * F + t] = (colour){grey, grey, grey};
+        }
+    canvas_write(c, path);
+    scope_end();
 }
 
 tensor *rough_mel(const char *path, double seconds) {

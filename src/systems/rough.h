@@ -9,5 +9,7 @@
 tensor *rough_mel(const char *path, double seconds);
 /* Whether that takes its length from `seconds`. */
 bool rough_has_no_length(const char *path);
+/* Writes such a picture of a mel spectrogram [F, M] of that front end: a pixel for each frame and band. */
+void rough_draw(const char *path, const tensor *mel);
 
 #endif

@@ -213,6 +213,7 @@ static double hash_unit(const char *name) {
 recordings *recordings_find(const char *path, double held_out) {
     list l = {.to = NEW(recordings)};
     if (folder_exists(path)) walk(&l, path, "", NULL, 0);
+    else if (file_exists(path) && is_sound(path)) *append(&l) = (sound_file){.name = path_name(path), .path = path};
     else if (file_exists(path)) read_manifest(&l, path);
     else fail(HISS_ERROR_FILE, "%s: no such folder or manifest; give a folder of recordings", path);
     if (!l.to->count)
