@@ -554,6 +554,25 @@ static void test_shipped_names(void **state) {
     scope_end();
 }
 
+/* Bars are cut to the sample: 4 of 4 beats at 90 a minute are 10 2/3 s, of odd tempos the nearest sample; the tempo is said to the model. */
+static void test_bars(void **state) {
+    (void) state;
+    static const struct {
+        const char *words;
+        int64_t frames;
+    } CASES[] = {{"--bpm 90 --bars 4 --loop", 470400},
+                 {"--bpm 120 --bars 2", 176400},
+                 {"--bpm 133.7 --bars 1 --loop", 79162},     /* 79162.3 */
+                 {"--bpm 97 --bars 3 --loop -n 2", 327340}}; /* 327340.2 */
+    scope_begin();
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        expect(format("generate -q --model tiny bell --steps 1 %s -o bars.wav", CASES[i].words), 0, NULL);
+        const char *made = strstr(CASES[i].words, "-n 2") ? "bars-seed-001.wav" : "bars.wav";
+        assert_int_equal(audio_read(path_join(root, made))->frames, CASES[i].frames);
+    }
+    scope_end();
+}
+
 static void test_bad_lengths(void **state) {
     (void) state;
     scope_begin();
@@ -665,17 +684,29 @@ int main(void) {
     tiny = path_join(root, "tiny");
     tiny_sound_write(tiny);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scene),         cmocka_unit_test(test_scene_errors),
-        cmocka_unit_test(test_watch),         cmocka_unit_test(test_vocoder),
-        cmocka_unit_test(test_vary),          cmocka_unit_test(test_quality),
-        cmocka_unit_test(test_way),           cmocka_unit_test(test_prompts),
-        cmocka_unit_test(test_card_prompts),  cmocka_unit_test(test_bad_prompts),
-        cmocka_unit_test(test_languages),     cmocka_unit_test(test_bad_lengths),
-        cmocka_unit_test(test_bad_files),     cmocka_unit_test(test_into),
-        cmocka_unit_test(test_into_errors),   cmocka_unit_test(test_idle_options),
-        cmocka_unit_test(test_shipped_names), cmocka_unit_test(test_no_schedules),
-        cmocka_unit_test(test_long_walks),    cmocka_unit_test(test_cut_weights),
-        cmocka_unit_test(test_told),          cmocka_unit_test(test_shipped_in_scenes),
+        cmocka_unit_test(test_scene),
+        cmocka_unit_test(test_scene_errors),
+        cmocka_unit_test(test_watch),
+        cmocka_unit_test(test_vocoder),
+        cmocka_unit_test(test_vary),
+        cmocka_unit_test(test_quality),
+        cmocka_unit_test(test_way),
+        cmocka_unit_test(test_prompts),
+        cmocka_unit_test(test_card_prompts),
+        cmocka_unit_test(test_bad_prompts),
+        cmocka_unit_test(test_languages),
+        cmocka_unit_test(test_bad_lengths),
+        cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_into),
+        cmocka_unit_test(test_into_errors),
+        cmocka_unit_test(test_idle_options),
+        cmocka_unit_test(test_shipped_names),
+        cmocka_unit_test(test_no_schedules),
+        cmocka_unit_test(test_long_walks),
+        cmocka_unit_test(test_cut_weights),
+        cmocka_unit_test(test_told),
+        cmocka_unit_test(test_bars),
+        cmocka_unit_test(test_shipped_in_scenes),
     };
     return cmocka_run_group_tests(tests, NULL, tear_down);
 }

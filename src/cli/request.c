@@ -156,12 +156,10 @@ static void read_guides(const arguments *a, const model *m, sound_request *r) {
     if (init) r->strength = number(a, OPT_STRENGTH, 0.5);
     read_varied(a, r);
     if (r->init && r->seconds == 0) r->seconds = (double) r->init->frames / r->init->rate;
-    if (text(a, OPT_INPAINT) && !init)
+    if (text(a, OPT_INPAINT) && !(init && r->init))
         fail(HISS_ERROR_ARGUMENT, "--inpaint needs --init: the sound of which parts are made anew");
-    if (text(a, OPT_INPAINT)) {
-        read_spans(text(a, OPT_INPAINT), r);
-        tell_kept(m, init, r->init);
-    }
+    if (text(a, OPT_INPAINT)) read_spans(text(a, OPT_INPAINT), r);
+    if (text(a, OPT_INPAINT) && r->init) tell_kept(m, init, r->init);
     if (text(a, OPT_CONTINUE)) read_continued(a, m, r);
     if (reference) r->reference = audio_read(reference);
     read_into(a, r);
