@@ -163,9 +163,43 @@ static void test_training(void **state) {
     scope_end();
 }
 
+static void make_native(void *from) { stable_native_folder(from, in_folder("never")); }
+
+static void open_learning(void *path) { codec_open_learning(path); }
+
+/* Parts that are missing are all told, and names and shapes that are no such model's are refused. */
+static void test_refusals(void **state) {
+    (void) state;
+    scope_begin();
+    const char *broken = in_folder("broken");
+    write_pipeline(broken);
+    unlink(path_join(broken, "transformer"));
+    unlink(path_join(broken, "vae/config.json"));
+    unlink(path_join(broken, "text_encoder"));
+    expect_failure(make_native, (void *) broken, HISS_ERROR_FILE,
+                   "transformer/config.json and weights (a .safetensors or .bin), vae/config.json; its text encoder");
+    const char *vae = in_folder("pipeline/vae"), *wrong = in_folder("wrong");
+    folder_make(wrong);
+    const bytes settings = file_read(path_join(vae, "config.json"), 1 << 20);
+    file_write(path_join(wrong, "config.json"), settings.data, settings.size);
+    const store *s = store_open(vae);
+    named_tensor *items = NEW_ARRAY(named_tensor, store_count(s) + 1);
+    for (size_t i = 0; i < store_count(s); i++)
+        items[i] = (named_tensor){store_at(s, i)->name, store_read(s, store_at(s, i)->name)};
+    items[store_count(s)] = (named_tensor){"decoder.block.0.res_unit9.alien", tensor_zero(F32, SHAPE(2))};
+    safetensors_write(path_join(wrong, "model.safetensors"), items, store_count(s) + 1, NULL);
+    expect_failure(make_native, (void *) wrong, HISS_ERROR_FORMAT, "alien");
+    for (size_t i = 0; i < store_count(s); i++)
+        if (ends_with(items[i].name, ".alpha")) items[i].value = tensor_zero(F32, SHAPE(2, 3, 4));
+    safetensors_write(path_join(wrong, "model.safetensors"), items, store_count(s), NULL);
+    make_native((void *) wrong);
+    expect_failure(open_learning, in_folder("never/from"), HISS_ERROR_FORMAT, "[2, 3, 4]");
+    scope_end();
+}
+
 int main(void) {
     threads_set(1);
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_same_model), cmocka_unit_test(test_coders),
-                                       cmocka_unit_test(test_training)};
+                                       cmocka_unit_test(test_training), cmocka_unit_test(test_refusals)};
     return cmocka_run_group_tests(tests, set_up, remove_folder);
 }

@@ -160,7 +160,8 @@ static void list_coder(listing *l, const store *s, int64_t stages, const char *f
         const char *name = store_at(s, i)->name, *native = coder_name(name, stages);
         shape how = store_at(s, i)->shape;
         if (!native) fail(HISS_ERROR_FORMAT, "%s: %s is not part of the autoencoder", store_path(s), name);
-        if (how.rank == 3 && (ends_with(name, ".alpha") || ends_with(name, ".beta"))) how = SHAPE(how.dims[1]);
+        const bool snake = ends_with(name, ".alpha") || ends_with(name, ".beta");
+        if (snake && how.rank == 3 && how.dims[0] == 1 && how.dims[2] == 1) how = SHAPE(how.dims[1]);
         native = replaced(native, "parametrizations.weight.original0", "weight_g");
         native = replaced(native, "parametrizations.weight.original1", "weight_v");
         add_tensor(l, s, name, format("%s%s", front, native), how);
@@ -323,7 +324,9 @@ const char *stable_native_folder(const char *path, const char *out) {
     stable_files f;
     if (!out || !stable_files_find(path, &f) || !f.diffusers) return path;
     const char *folder = path_join(out, "from"), *weights = path_join(folder, "model.safetensors"),
-               *stamp = format("%s, %s, %s", f.weights, file_stamp(f.weights), file_stamp(f.settings));
+               *made =
+                   folder_exists(f.weights) ? file_stamp(f.weights) : "", /* else parts are missing, which is told */
+                   *stamp = format("%s, %s, %s", f.weights, made, file_stamp(f.settings));
     if (!is_converted(weights, stamp)) convert(&f, folder, weights, stamp);
     return folder;
 }
