@@ -10,6 +10,13 @@ void measure(const char *work, double gflop, void (*body)(void *context), void *
 /* A single run, the first, for long works. */
 void measure_once(const char *work, double gflop, void (*body)(void *context), void *context);
 
+/* The same of works that make so many seconds of sound: the row says how many times faster than it sounds. */
+void measure_sound(const char *work, double gflop, double sound_seconds, void (*body)(void *context), void *context);
+void measure_sound_once(const char *work, double gflop, double sound_seconds, void (*body)(void *context),
+                        void *context);
+/* From the start of the program beside this one to its end, with its own peak memory; words: NULL-terminated. */
+void measure_program(const char *work, const char *const *words);
+
 /* Standard normals times `deviation`, the same every time. */
 float *random_floats(int64_t count, float deviation);
 /* The same as an operand of this type. */

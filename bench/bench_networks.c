@@ -149,7 +149,7 @@ void bench_vocoder(void) {
     const float *sound = random_floats(samples, 0.1f);
     tensor *mel = mel_compute(&front, sound, samples); /* of noise: as many bins matter as can */
     j.mel = tensor_wrap(F32, SHAPE(1, mel->shape[0], mel->shape[1]), mel->data);
-    measure("vocoder 20 s", GFLOP * SECONDS, sing, &j);
+    measure_sound("vocoder 20 s", GFLOP * SECONDS, SECONDS, sing, &j);
     scope_end();
 }
 

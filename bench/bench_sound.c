@@ -10,7 +10,8 @@
 #include "systems/generate.h"
 #include "systems/shipped.h"
 
-/* Of the network, a row of a pass; of the vocoder, a second. Rows: patches of two branches, overlaps counted twice. */
+/* Of the network, a row of a pass; of the vocoder, a second. Rows: patches of each branch (two with guidance outside of the network),
+ * overlaps counted twice. */
 static const double ROW_GFLOP = 0.0102, VOCODER_GFLOP = 0.76;
 enum { RATE = 44100, WINDOW = 64, STEP = 48, PATCH = 4096 };
 
@@ -36,10 +37,10 @@ static void start(void *context) {
     ask(context);
 }
 
-static double gflop_of(double seconds, int64_t steps) {
+static double gflop_of(double seconds, int64_t steps, int branches) {
     const int64_t patches = (int64_t) (seconds * RATE / PATCH) + 1;
     const int64_t windows = patches > WINDOW ? (patches - WINDOW + STEP - 1) / STEP + 1 : 1;
-    return 2 * ROW_GFLOP * (double) (windows * WINDOW * steps) + VOCODER_GFLOP * seconds;
+    return branches * ROW_GFLOP * (double) (windows * WINDOW * steps) + VOCODER_GFLOP * seconds;
 }
 
 static void remove_model(void *path) {
@@ -73,8 +74,8 @@ static asking asking_of(double seconds, int64_t steps, const asking *from) {
     return a;
 }
 
-static asking open_model(void) {
-    const char *shipped = shipped_find("sound");
+static asking open_model(const char *name) {
+    const char *shipped = shipped_find(name);
     asking a = {.path = shipped ? shipped : random_model()};
     a.m = model_open(a.path);
     a.request = sound_request_for(a.m);
@@ -82,27 +83,55 @@ static asking open_model(void) {
     return a;
 }
 
+/* What hiss generate takes: guidance is inside, so a step is one pass. */
+static void few_steps(void) {
+    const asking all = open_model("sound-few-step");
+    for (int64_t steps = 1; steps <= 4; steps *= 4) {
+        asking a = asking_of(10, steps, &all);
+        measure_sound(format("few-step model: 10 s, %d step%s", (int) steps, steps > 1 ? "s" : ""),
+                      gflop_of(10, steps, 1), 10, ask, &a);
+    }
+}
+
+/* The whole of hiss generate with the shipped models: start-up, and what a user's first command takes. */
+static void start_program(void) {
+    char here[4096];
+    const ssize_t n = readlink("/proc/self/exe", here, sizeof here - 1);
+    if (n <= 0 || !shipped_find("sound-few-step")) return;
+    here[n] = 0;
+    const char *hiss = path_join(path_folder(here), "hiss"), *out = format("/tmp/hiss-bench-%ld.wav", (long) getpid());
+    if (!file_exists(hiss)) return;
+    for (int seconds = 0; seconds <= 10; seconds += 10) {
+        const char *const words[] = {hiss, "generate", "rain", "-q", "-o", out, "--seconds", seconds ? "10" : "0.1",
+                                     NULL};
+        measure_program(format("program: start to %s s of sound in a file", words[7]), words);
+    }
+    unlink(out);
+}
+
 void bench_sound(void) {
     static const int64_t STEPS[] = {1, 4, 16};
     scope_begin();
-    const asking all = open_model();
+    const asking all = open_model("sound");
     asking a = asking_of(0.1, 1, &all);
-    measure("sound model: opened, 0.1 s in 1 step", gflop_of(0.1, 1), start, &a);
+    measure("sound model: opened, 0.1 s in 1 step", gflop_of(0.1, 1, 2), start, &a);
     for (size_t i = 0; i < sizeof STEPS / sizeof *STEPS; i++) {
         a = asking_of(10, STEPS[i], &all);
-        measure(format("sound model: 10 s, %d step%s", (int) STEPS[i], STEPS[i] > 1 ? "s" : ""), gflop_of(10, STEPS[i]),
-                ask, &a);
+        measure_sound(format("sound model: 10 s, %d step%s", (int) STEPS[i], STEPS[i] > 1 ? "s" : ""),
+                      gflop_of(10, STEPS[i], 2), 10, ask, &a);
     }
+    if (shipped_find("sound-few-step")) few_steps();
+    start_program();
     scope_end();
 }
 
 /* Peak memory is that of one window, whatever the length. */
 void bench_sound_long(void) {
     scope_begin();
-    const asking all = open_model();
+    const asking all = open_model("sound");
     for (int seconds = 61; seconds <= 610; seconds *= 10) {
         asking a = asking_of(seconds, 1, &all);
-        measure_once(format("sound model: %d s, 1 step", seconds), gflop_of(seconds, 1), ask, &a);
+        measure_sound_once(format("sound model: %d s, 1 step", seconds), gflop_of(seconds, 1, 2), seconds, ask, &a);
     }
     scope_end();
 }
