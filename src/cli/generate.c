@@ -66,7 +66,7 @@ static void add_column(strip *s, const char *title, const char *note, const audi
 
 /* The signal over the noise, as hiss noise has it. */
 static const char *noise_words(double noise) {
-    return noise < 1000 ? format("%.1f dB", -20 * log10(noise)) : "noise alone";
+    return noise < 1000 ? format("%.1f dB", 20 * log10(1 / noise)) : "noise alone";
 }
 
 static void watch_step(void *context, int64_t step, double noise, const audio *state) {
