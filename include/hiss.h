@@ -127,7 +127,11 @@ typedef struct hiss_request {
     const hiss_audio *reference; /* a sound whose style is taken; NULL: none */
     const hiss_mel *mel;         /* a rough course, hiss_mel_of(sound, "hiss"); NULL: none */
     double mel_blur;             /* how rough: patches and groups of bands it is smoothed over */
-    double text_guidance, class_guidance, mel_guidance, reference_guidance;
+    double bpm;                  /* tempo, 20 to 400; 0: what the prompt says */
+    const char *key;             /* such as "D minor": a tune in it is followed; NULL: what the prompt says */
+    const char *chords;          /* such as "Dm Bb F C", one for each bar; NULL: none */
+    const hiss_audio *melody;    /* a sound whose pitches are followed; NULL: none */
+    double text_guidance, class_guidance, mel_guidance, reference_guidance, tempo_guidance, melody_guidance;
     const char *blend; /* a second prompt; NULL: none */
     double blend_part,
         blend_until; /* how far on the way to it, 0 to 1, at the beginning and at the end; until below 0: the same */

@@ -17,6 +17,7 @@
 #include "signal/audio.h"
 #include "signal/edit.h"
 #include "signal/mel.h"
+#include "systems/compose.h"
 #include "systems/generate.h"
 #include "systems/latent.h"
 #include "systems/shipped.h"
@@ -123,6 +124,38 @@ static void test_watch(void **state) {
         assert_int_equal(h.told, most < 10 ? most : 10);
         assert_true(equal(alone, watched));
     }
+    scope_end();
+}
+
+/* Tempo and key of a prompt are handles of their own, as are those named beside it; each acts alone, and the beats alone move with the
+ * tempo. */
+static void test_music(void **state) {
+    (void) state;
+    scope_begin();
+    const model *m = tiny_model();
+    sound_request r = sound_request_for(m);
+    r.seconds = 0.5;
+    r.steps = 2;
+    const audio *plain = hear(m, &r);
+    r.bpm = 120;
+    const audio *beaten = hear(m, &r);
+    assert_false(equal(plain, beaten));
+    r.bpm = 121;
+    assert_false(equal(hear(m, &r), beaten));
+    r.bpm = 0;
+    r.key = 2;
+    const audio *keyed = hear(m, &r);
+    assert_false(equal(plain, keyed));
+    r.handle_guidance[REQUEST_MELODY] = 0;
+    assert_true(equal(hear(m, &r), plain));
+    r.handle_guidance[REQUEST_MELODY] = NAN;
+    r.prompt = "a drum loop in D major, 121 BPM";
+    const audio *said = hear(m, &r);
+    r.bpm = 121;
+    r.key = 2;
+    assert_true(equal(hear(m, &r), said));
+    r.bpm = 90; /* what is asked for beside the prompt is stronger */
+    assert_false(equal(hear(m, &r), said));
     scope_end();
 }
 
@@ -434,6 +467,97 @@ static void test_prompts(void **state) {
     scope_end();
 }
 
+static sound_request musical(const char *prompt, int key, const char *chords, double bpm, bool loop) {
+    sound_request r = sound_request_default();
+    r.prompt = prompt, r.key = key, r.chords = chords, r.bpm = bpm, r.loop = loop;
+    return r;
+}
+
+/* Pitch classes that sound in a tune of 16 s, as bits, and whether it is the same bar after bar. */
+static unsigned sounding(const composition *c, uint64_t seed, double turn) {
+    unsigned all = 0;
+    float now[12], later[12];
+    for (double t = 0.03; t < 16; t += 0.0929) {
+        composed_at(c, seed, t, now);
+        composed_at(c, seed, t + turn, later);
+        for (int k = 0; k < 12; k++) {
+            assert_true(now[k] >= 0 && now[k] <= 1);
+            if (now[k] >= 0.4f) all |= 1u << k;
+            if (turn > 0) assert_true(now[k] == later[k]);
+        }
+    }
+    return all;
+}
+
+static void ask_wrong_chord(void *name) {
+    const sound_request r = musical("a piano", -1, name, 0, false);
+    compose(&r, 4);
+}
+
+/* Tunes keep to their key, follow chords bar by bar, go around in loops, and are of their seed. */
+static void test_compose(void **state) {
+    (void) state;
+    scope_begin();
+    enum { D = 2, D_MINOR = 14, C_MAJOR = 0x0AB5 /* C D E F G A B */, D_MINOR_SCALE = 0x06B5 /* D E F G A Bb C */ };
+    sound_request r = musical("a cello melody", D_MINOR, NULL, 90, false);
+    const composition *melody = compose(&r, 16);
+    for (uint64_t seed = 0; seed < 20; seed++) assert_int_equal(sounding(melody, seed, 0) & ~D_MINOR_SCALE, 0);
+    unsigned differ = 0;
+    float strength[12], other[12];
+    composed_at(melody, 0, 6, other);
+    for (uint64_t seed = 1; seed < 20; seed++) {
+        composed_at(melody, seed, 6, strength);
+        differ += memcmp(strength, other, sizeof other) != 0;
+    }
+    assert_true(differ > 9);
+    composed_at(melody, 5, 0.1, strength);
+    assert_true(strength[D] == 1); /* begins at home */
+    r = musical("a rising C major scale", 0, NULL, 0, false);
+    assert_int_equal(sounding(compose(&r, 16), 1, 0), C_MAJOR);
+    composed_at(compose(&r, 16), 1, 5, strength);
+    assert_true(strength[4] == 1); /* the third of eight notes: E */
+    r = musical("an organ chord", D_MINOR, NULL, 0, false);
+    assert_int_equal(sounding(compose(&r, 16), 1, 0), 1 << 2 | 1 << 5 | 1 << 9);
+    r = musical("a band playing music", -1, "Dm  Bb", 120, false); /* two seconds each */
+    composed_at(compose(&r, 16), 1, 1, strength);
+    assert_true(strength[2] >= 0.4f && strength[5] >= 0.4f && strength[9] >= 0.4f);
+    composed_at(compose(&r, 16), 1, 3, strength);
+    assert_true(strength[10] >= 0.4f && strength[2] >= 0.4f && strength[5] >= 0.4f);
+    r = musical("a piano loop", D_MINOR, NULL, 118, true);
+    sounding(compose(&r, 8), 3, 8);
+    r.key = -1;
+    assert_null(compose(&r, 8));
+    expect_failure(ask_wrong_chord, "Dm H", HISS_ERROR_ARGUMENT, "'H'");
+    expect_failure(ask_wrong_chord, "Cfoo", HISS_ERROR_ARGUMENT, "'Cfoo'");
+    expect_failure(ask_wrong_chord, "  ", HISS_ERROR_ARGUMENT, "chords");
+    scope_end();
+}
+
+/* Of the command: words and options come to the same; a loop's beats meet over its seam. */
+static void test_music_options(void **state) {
+    (void) state;
+    scope_begin();
+    expect("generate --model tiny \"a drum loop in D minor at 100 BPM\" --seconds 0.5 -o words.wav", 0, "");
+    expect("generate --model tiny \"a drum loop\" --key \"d minor\" --bpm 100 --seconds 0.5 -o options.wav", 0, "");
+    expect("generate --model tiny \"a drum loop\" --key Fmajor --bpm 100 --seconds 0.5 -o other.wav", 0, "");
+    const audio *words = audio_read(path_join(root, "words.wav")),
+                *options = audio_read(path_join(root, "options.wav"));
+    assert_true(equal(words, options));
+    assert_false(equal(words, audio_read(path_join(root, "other.wav"))));
+    expect("generate --model tiny bell --key H -o a.wav", 2, "--key H");
+    expect("generate --model tiny bell --chords \"Dm X\" --seconds 0.5 -o a.wav", 2, "'X'");
+    expect("generate --model tiny bell --chords C --melody words.wav --seconds 0.5 -o a.wav", 2, "--melody");
+    expect("generate --model tiny bell --melody words.wav --seconds 0.5 -o sung.wav", 0, "");
+    expect("generate --model tiny bell --seconds 0.5 -o unsung.wav", 0, "");
+    expect("generate --model tiny bell --chords \"C G\" --seconds 0.5 -o accompanied.wav", 0, "");
+    const audio *unsung = audio_read(path_join(root, "unsung.wav"));
+    assert_false(equal(unsung, audio_read(path_join(root, "sung.wav"))));
+    assert_false(equal(unsung, audio_read(path_join(root, "accompanied.wav"))));
+    expect("generate --model tiny bell --guidance tempo=3,melody=0 --bpm 100 --key Gmajor --seconds 0.5 -o a.wav", 0,
+           "");
+    scope_end();
+}
+
 /* The list of the model card: 100, of classes that the recipe knows, whose words ask for the tempo and key of their columns. */
 static void test_card_prompts(void **state) {
     (void) state;
@@ -684,29 +808,19 @@ int main(void) {
     tiny = path_join(root, "tiny");
     tiny_sound_write(tiny);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scene),
-        cmocka_unit_test(test_scene_errors),
-        cmocka_unit_test(test_watch),
-        cmocka_unit_test(test_vocoder),
-        cmocka_unit_test(test_vary),
-        cmocka_unit_test(test_quality),
-        cmocka_unit_test(test_way),
-        cmocka_unit_test(test_prompts),
-        cmocka_unit_test(test_card_prompts),
-        cmocka_unit_test(test_bad_prompts),
-        cmocka_unit_test(test_languages),
-        cmocka_unit_test(test_bad_lengths),
-        cmocka_unit_test(test_bad_files),
-        cmocka_unit_test(test_into),
-        cmocka_unit_test(test_into_errors),
-        cmocka_unit_test(test_idle_options),
-        cmocka_unit_test(test_shipped_names),
-        cmocka_unit_test(test_no_schedules),
-        cmocka_unit_test(test_long_walks),
-        cmocka_unit_test(test_cut_weights),
-        cmocka_unit_test(test_told),
-        cmocka_unit_test(test_bars),
-        cmocka_unit_test(test_shipped_in_scenes),
+        cmocka_unit_test(test_scene),         cmocka_unit_test(test_scene_errors),
+        cmocka_unit_test(test_watch),         cmocka_unit_test(test_vocoder),
+        cmocka_unit_test(test_music),         cmocka_unit_test(test_compose),
+        cmocka_unit_test(test_music_options), cmocka_unit_test(test_vary),
+        cmocka_unit_test(test_quality),       cmocka_unit_test(test_way),
+        cmocka_unit_test(test_prompts),       cmocka_unit_test(test_card_prompts),
+        cmocka_unit_test(test_bad_prompts),   cmocka_unit_test(test_languages),
+        cmocka_unit_test(test_bad_lengths),   cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_into),          cmocka_unit_test(test_into_errors),
+        cmocka_unit_test(test_idle_options),  cmocka_unit_test(test_shipped_names),
+        cmocka_unit_test(test_no_schedules),  cmocka_unit_test(test_long_walks),
+        cmocka_unit_test(test_cut_weights),   cmocka_unit_test(test_told),
+        cmocka_unit_test(test_bars),          cmocka_unit_test(test_shipped_in_scenes),
     };
     return cmocka_run_group_tests(tests, NULL, tear_down);
 }

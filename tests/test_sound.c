@@ -9,7 +9,9 @@
 
 #include "base/file.h"
 #include "base/random.h"
+#include "models/beat_clock.h"
 #include "models/mel_dit.h"
+#include "models/tonal_course.h"
 #include "nn/lora.h"
 #include "signal/audio.h"
 #include "store/store.h"
@@ -100,6 +102,7 @@ static problem make_problem(bool few_steps) {
     binder *b = binder_new((random_key){4, 0});
     mel_dit_config sizes = TINY;
     sizes.few_steps = few_steps;
+    sizes.music = true;
     problem q = {.net = mel_dit_bind(&sizes, b)};
     q.p = binder_finish(b, true);
     for (size_t i = 0; i < q.p->count; i++) {
@@ -118,6 +121,13 @@ static problem make_problem(bool few_steps) {
                               .text = handle_rows(draw(SHAPE(3, 5), 13), 2, given),
                               .coarse = handle_rows(draw(SHAPE(3, 5, 2), 14), 1, coarse),
                               .style = handle_rows(draw(SHAPE(3, 32), 15), 1, style)};
+    static const bool beats[3] = {true, true, false};
+    static const bool sung[3] = {false, true, true};
+    tensor *clock = tensor_new(F32, SHAPE(3, 5, beat_clock_width(2)));
+    for (int i = 0; i < 15; i++)
+        beat_clock(f32(clock) + i * beat_clock_width(2), 90 + i / 5 * 40, 0.02 * (i % 5), 0.01, 2);
+    q.c.clock = handle_rows(clock, 1, beats);
+    q.c.melody = handle_rows(draw(SHAPE(3, 5, PITCH_CLASSES), 16), 1, sung);
     static const float jump[3] = {0.25f, 0.5f, 0.1f}, guidance[3] = {1, 3, 2};
     if (few_steps) q.c.jump = jump, q.c.guidance = guidance;
     return q;
@@ -186,6 +196,60 @@ static void test_derivative(void **state) {
     check_derivative(true);
 }
 
+/* Pulses are where the beats are, to the frame; what returns with the bar is the same a bar later. */
+static void test_beat_clock(void **state) {
+    (void) state;
+    enum { FRAMES = 8 };
+    const double frame = 512.0 / 44100, bpm = 104, beat = 60 / bpm;
+    const int64_t C = beat_clock_width(FRAMES);
+    float *row = NEW_ARRAY(float, C), *later = NEW_ARRAY(float, C);
+    int pulses = 0;
+    for (int i = 0; i < 64; i++) {
+        beat_clock(row, bpm, i * FRAMES * frame, frame, FRAMES);
+        for (int f = 0; f < FRAMES; f++) {
+            const double at = (i * FRAMES + f) * frame, away = fabs(at - round(at / beat) * beat);
+            assert_true((row[4 * f + 1] > expf(-2.0f / 9)) == (away < 0.01)); /* of a beat; 10 of 15 ms */
+            assert_true(row[4 * f] <= row[4 * f + 1] + 1e-6f && row[4 * f + 1] <= row[4 * f + 2] + 1e-6f);
+            pulses += away < frame / 2;
+        }
+        beat_clock(later, bpm, i * FRAMES * frame + 4 * beat, frame, FRAMES);
+        for (int64_t k = 0; k < C; k++) assert_true(fabsf(row[k] - later[k]) < 1e-3f);
+    }
+    assert_int_equal(pulses, (int) (64 * FRAMES * frame / beat) + 1);
+    beat_clock(later, 2 * bpm, 0, frame, FRAMES);
+    beat_clock(row, bpm, 0, frame, FRAMES);
+    assert_true(fabsf(row[C - 1] - later[C - 1]) > 0.01f || fabsf(row[C - 5] - later[C - 5]) > 0.1f);
+    for (double odd = -1; odd <= 1e9; odd = odd < 1 ? odd + 1 : odd * 1000) {
+        beat_clock(row, odd, odd, frame, FRAMES);
+        for (int64_t k = 0; k < C; k++) assert_true(isfinite(row[k]));
+    }
+}
+
+/* Notes are heard as what they are (lower ones fall between bands that part semitones less well), silence as nothing. */
+static void test_tonal_course(void **state) {
+    (void) state;
+    scope_begin();
+    enum { RATE = 44100, SECONDS = 2 };
+    int right = 0;
+    const mel_front f = mel_front_named("hiss");
+    for (int note = 69; note < 88; note++) { /* from A4 to E flat 6, with harmonics; then nothing */
+        scope_begin();
+        float *x = NEW_ARRAY(float, RATE *SECONDS);
+        for (int i = 0; i < RATE; i++)
+            for (int h = 1; h <= 6; h++)
+                x[i] += 0.2f / (float) h *
+                        sinf(2 * (float) M_PI * 440 * exp2f((float) (note - 69) / 12) * (float) h * (float) i / RATE);
+        const tensor *mel = mel_compute(&f, x, RATE * SECONDS);
+        const tensor *course =
+            tonal_course(reshape(mel, SHAPE(1, mel->shape[0], mel->shape[1])), 8, mel_front_centres(&f));
+        for (int i = 1; i < 10; i++) right += f32(course)[i * PITCH_CLASSES + note % 12] == 1;
+        for (int k = 0; k < PITCH_CLASSES; k++) assert_true(f32(course)[15 * PITCH_CLASSES + k] == 0);
+        scope_end();
+    }
+    if (right < 137) fail_msg("heard in %d of 171 patches", right);
+    scope_end();
+}
+
 static double difference(const tensor *a, const tensor *b, int64_t item) {
     double most = 0;
     for (int64_t i = item * count(a) / 3; i < (item + 1) * count(a) / 3; i++)
@@ -206,6 +270,16 @@ static void test_handles(void **state) {
                 difference(all, without, 2) > 1e-3);
     c = q.c;
     c.coarse = NULL;
+    without = mel_dit_forward(q.net, q.z, LEVELS, &c);
+    assert_true(difference(all, without, 0) < 1e-6 && difference(all, without, 1) > 1e-3 &&
+                difference(all, without, 2) > 1e-3);
+    c = q.c;
+    c.clock = NULL;
+    without = mel_dit_forward(q.net, q.z, LEVELS, &c);
+    assert_true(difference(all, without, 0) > 1e-3 && difference(all, without, 1) > 1e-3 &&
+                difference(all, without, 2) < 1e-6);
+    c = q.c;
+    c.melody = NULL;
     without = mel_dit_forward(q.net, q.z, LEVELS, &c);
     assert_true(difference(all, without, 0) < 1e-6 && difference(all, without, 1) > 1e-3 &&
                 difference(all, without, 2) > 1e-3);
@@ -639,6 +713,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_eigen),      cmocka_unit_test(test_patches),
         cmocka_unit_test(test_derivative), cmocka_unit_test(test_handles),
+        cmocka_unit_test(test_beat_clock), cmocka_unit_test(test_tonal_course),
         cmocka_unit_test(test_training),   cmocka_unit_test(test_rate),
         cmocka_unit_test(test_few_steps),  cmocka_unit_test(test_distilling_goes_on),
         cmocka_unit_test(test_adapters),   cmocka_unit_test(test_wrong_adapters),

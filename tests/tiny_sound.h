@@ -10,14 +10,22 @@
 static const char TINY_CONFIG[] =
     "{\"system\": \"mel-dit\", \"sample_rate\": 44100, \"audio_len\": 32768, \"width\": 16, \"blocks\": 1, \"heads\": "
     "2,"
-    " \"components\": 24, \"patch\": 8, \"bands\": 128, \"text_width\": 384, \"classes\": [\"bell\", \"dog\", "
+    " \"components\": 24, \"patch\": 8, \"bands\": 128, \"text_width\": 384, \"music\": true, \"classes\": [\"bell\", "
+    "\"dog\", "
     "\"drone\", \"drum\","
     " \"engine\", \"insects\", \"mallets\", \"percussion\", \"piano\", \"rain\", \"thunder\", \"voice\"]}";
 
 static inline void tiny_sound_write(const char *folder) {
     scope_begin();
-    const mel_dit_config c = {
-        .width = 16, .blocks = 1, .heads = 2, .text = 384, .classes = 12, .bands = 128, .frames = 8, .components = 24};
+    const mel_dit_config c = {.width = 16,
+                              .blocks = 1,
+                              .heads = 2,
+                              .text = 384,
+                              .classes = 12,
+                              .bands = 128,
+                              .frames = 8,
+                              .components = 24,
+                              .music = true};
     binder *b = binder_new((random_key){17, 0});
     const mel_patches *patches = mel_dit_patches(mel_dit_bind(&c, b));
     params *all = binder_finish(b, true);

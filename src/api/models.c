@@ -4,7 +4,9 @@
 
 #include "api/border.h"
 #include "systems/generate.h"
+#include "systems/prompt.h"
 #include "systems/shipped.h"
+#include "text/musical.h"
 
 static const listener NOBODY = {0};
 
@@ -18,7 +20,7 @@ typedef struct {
 static void open_body(void *argument) {
     open_call *c = argument;
     c->model = NEW(hiss_model);
-    if (!c->path) c->path = shipped_sound();
+    if (!c->path) c->path = shipped_sound(false);
     c->model->m = model_open(c->path ? c->path : shipped_model("sound"));
 }
 
@@ -61,6 +63,8 @@ hiss_request hiss_request_default(void) {
                           .class_guidance = -1,
                           .mel_guidance = -1,
                           .reference_guidance = -1,
+                          .tempo_guidance = -1,
+                          .melody_guidance = -1,
                           .blend_part = 0.5,
                           .blend_until = -1,
                           .strength = 0.5};
@@ -80,6 +84,8 @@ static void check_numbers(const hiss_request *q) {
         {"class_guidance", q->class_guidance, -INFINITY, 100},
         {"mel_guidance", q->mel_guidance, -INFINITY, 100},
         {"reference_guidance", q->reference_guidance, -INFINITY, 100},
+        {"tempo_guidance", q->tempo_guidance, -INFINITY, 100},
+        {"melody_guidance", q->melody_guidance, -INFINITY, 100},
         {"mel_blur", q->mel_blur, 0, 64},
         {"blend_part", q->blend_part, 0, 1},
         {"blend_until", q->blend_until, -INFINITY, 1},
@@ -137,6 +143,18 @@ static void set_length(const hiss_request *q, sound_request *r) {
     if (r->seconds == 0 && r->mel) r->seconds = (double) r->mel->shape[0] * HOP / RATE;
 }
 
+static void set_music(const hiss_request *q, sound_request *r) {
+    if (q->bpm != 0 && !(q->bpm >= SLOWEST_BPM && q->bpm <= FASTEST_BPM))
+        fail(HISS_ERROR_ARGUMENT, "bpm %g: from %d to %d, or 0", q->bpm, SLOWEST_BPM, FASTEST_BPM);
+    r->bpm = q->bpm;
+    r->key = q->key ? key_named(q->key) : -1;
+    if (q->key && r->key < 0)
+        fail(HISS_ERROR_ARGUMENT, "key '%s': give a note and major or minor, such as \"B flat major\"", q->key);
+    r->chords = q->chords;
+    r->melody = kept_audio(q->melody);
+    r->prompt = prompt_with_music(q->prompt, r->bpm, r->key);
+}
+
 /* In the current scope; what it points to stays the caller's. */
 static sound_request as_request(const model *m, const hiss_request *given) {
     const hiss_request q = given ? *given : hiss_request_default();
@@ -150,13 +168,12 @@ static sound_request as_request(const model *m, const hiss_request *given) {
     r.eta = q.eta;
     r.class = model_class(m, q.class_name);
     if (q.guidance >= 0) r.guidance = q.guidance;
-    const double own[REQUEST_HANDLES] = {[REQUEST_TEXT] = q.text_guidance,
-                                         [REQUEST_CLASS] = q.class_guidance,
-                                         [REQUEST_MEL] = q.mel_guidance,
-                                         [REQUEST_REFERENCE] = q.reference_guidance};
+    const double own[REQUEST_HANDLES] = {[REQUEST_TEXT] = q.text_guidance,   [REQUEST_CLASS] = q.class_guidance,
+                                         [REQUEST_MEL] = q.mel_guidance,     [REQUEST_REFERENCE] = q.reference_guidance,
+                                         [REQUEST_TEMPO] = q.tempo_guidance, [REQUEST_MELODY] = q.melody_guidance};
     for (int h = 0; h < REQUEST_HANDLES; h++)
         if (own[h] >= 0) r.handle_guidance[h] = own[h];
-    r.prompt = q.prompt;
+    set_music(&q, &r);
     r.negative = q.negative;
     r.reference = kept_audio(q.reference);
     if (q.mel) r.mel = kept_mel(q.mel);

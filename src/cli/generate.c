@@ -13,7 +13,9 @@
 #include "cli/request.h"
 #include "signal/picture.h"
 #include "systems/latent.h"
+#include "systems/prompt.h"
 #include "systems/shipped.h"
+#include "text/musical.h"
 
 /* --- which network, and how many steps --- */
 
@@ -28,10 +30,27 @@ static const char *without_slash(const char *path) {
 
 static bool wants(const arguments *a, const char *quality) { return !strcmp(text(a, OPT_QUALITY), quality); }
 
+static bool is_musical(const char *words) {
+    const music_request said = music_asked(words);
+    return said.bpm > 0 || said.key.tonic >= 0;
+}
+
+/* Whether a tempo or pitches are asked for, by options, the prompt or one of a list. */
+static bool asks_music(const arguments *a) {
+    if (a->given[OPT_BPM] || text(a, OPT_KEY) || text(a, OPT_CHORDS) || text(a, OPT_MELODY)) return true;
+    if (a->name_count && is_musical(a->names[0])) return true;
+    if (!text(a, OPT_PROMPTS)) return false;
+    const prompt_list l = prompts_read(text(a, OPT_PROMPTS));
+    bool any = false;
+    for (size_t i = 0; i < l.count; i++) any |= is_musical(l.rows[i].prompt);
+    return any;
+}
+
 /* A model's few-step network lies beside it. What is named is taken as it is, unless it is asked for fast. */
 static const char *model_path(const arguments *a) {
     const char *named = text(a, OPT_MODEL);
-    if (!named) return !wants(a, "best") && shipped_sound() ? shipped_sound() : shipped_model("sound");
+    const char *usual = named || wants(a, "best") ? NULL : shipped_sound(!wants(a, "fast") && asks_music(a));
+    if (!named) return usual ? usual : shipped_model("sound");
     named = model_named(named);
     const char *few = format("%s%s", without_slash(named), FEW_STEP);
     return wants(a, "fast") && folder_exists(few) ? few : named;
@@ -189,12 +208,6 @@ static void make_all(writing *w, const model *m, sound_request *r) {
     say(w->a, "%s", manifest);
 }
 
-/* As the captions of training say it. */
-static const char *with_tempo(const arguments *a, const char *prompt) {
-    if (!a->given[OPT_BPM] || strcasestr(prompt, "bpm")) return prompt;
-    return format("%s at %g BPM", prompt, number(a, OPT_BPM, 0));
-}
-
 static void run(const arguments *a) {
     check_sound_path(a);
     model *m = model_open(model_path(a));
@@ -203,7 +216,7 @@ static void run(const arguments *a) {
         fail(HISS_ERROR_ARGUMENT, "--lora-strength: of which adapters? Name them (--lora FILE)");
     sound_request r = request_of(a, m);
     set_steps(a, m, &r);
-    if (a->name_count) r.prompt = with_tempo(a, a->names[0]);
+    if (a->name_count) r.prompt = prompt_with_music(a->names[0], r.bpm, r.key);
     request_check(m, &r);
     if (flag(a, OPT_STREAM) && !is_standard(text(a, OPT_OUT)) && !means_folder(text(a, OPT_OUT)) &&
         strcmp(path_extension(text(a, OPT_OUT)), ".wav") != 0)

@@ -115,6 +115,12 @@ const option OPTION_TABLE[OPTS] = {
                           "the T5 of a Stable Audio model, if it lies neither in its folder nor beside it", NULL},
     [OPT_BPM] = {GROUP_MAKE, "bpm", 0, KIND_NUMBER, "BEATS", "a minute", 20, 400, NULL,
                  "tempo: said to the model with the prompt, and what --bars counts in", NULL},
+    [OPT_KEY] = {GROUP_MAKE, "key", 0, KIND_TEXT, "KEY", NULL, 0, 0, NULL,
+                 "key of music, such as \"D minor\": a tune in it is made up of the seed and followed", NULL},
+    [OPT_CHORDS] = {GROUP_MAKE, "chords", 0, KIND_TEXT, "NAMES", NULL, 0, 0, NULL,
+                    "chords to follow, one for each bar of four beats, such as \"Dm Bb F C\"", NULL},
+    [OPT_MELODY] = {GROUP_MAKE, "melody", 0, KIND_PATH, "SOUND", NULL, 0, 0, NULL,
+                    "a sound, hummed or played, whose pitches are followed", NULL},
     [OPT_BARS] = {GROUP_MAKE, "bars", 0, KIND_INTEGER, "N", NULL, 1, 1000, NULL,
                   "length in bars of four beats, in place of --seconds; needs --bpm", NULL},
     [OPT_VOCODER] =
@@ -125,7 +131,8 @@ const option OPTION_TABLE[OPTS] = {
     [OPT_QUALITY] =
         {GROUP_MODEL, "quality", 0, KIND_CHOICE, "NAME", NULL, 0, 0, "usual",
          "fast: a few-step network where there is one, else fewer steps; best: the network it was made from, with four "
-         "times the steps; usual: few steps where they were learned, else the model's own",
+         "times the steps; usual: few steps where they were learned (and no tempo or key is asked for that they do not "
+         "know), else the model's own",
          choices_quality},
     [OPT_LEVELS] = {GROUP_SAMPLING, "levels", 0, KIND_TEXT, "T,T,...", NULL, 0, 1, "0,0.1,0.25,0.5,0.75,1",
                     "how far into the forward process, 0 (clean) to 1 (its end)", NULL},

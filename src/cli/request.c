@@ -9,6 +9,7 @@
 #include "signal/picture.h"
 #include "store/store.h"
 #include "systems/rough.h"
+#include "text/musical.h"
 
 const char *const SOUND_EXTENSIONS[] = {".wav", ".flac", ".ogg", ".aiff", NULL};
 
@@ -128,6 +129,18 @@ static void read_continued(const arguments *a, const model *m, sound_request *r)
     r->remakes = 1;
 }
 
+static void read_music(const arguments *a, sound_request *r) {
+    r->bpm = number(a, OPT_BPM, 0);
+    r->chords = text(a, OPT_CHORDS);
+    if (r->chords && text(a, OPT_MELODY)) fail(HISS_ERROR_ARGUMENT, "--chords and --melody: give one of them");
+    if (text(a, OPT_MELODY)) r->melody = audio_read(text(a, OPT_MELODY));
+    if (!text(a, OPT_KEY)) return;
+    r->key = key_named(text(a, OPT_KEY));
+    if (r->key < 0)
+        fail(HISS_ERROR_ARGUMENT, "--key %s: give a note and major or minor, such as \"B flat major\"",
+             text(a, OPT_KEY));
+}
+
 /* The length of some bars. */
 static void read_bars(const arguments *a, sound_request *r) {
     if (!a->given[OPT_BARS]) return;
@@ -203,6 +216,7 @@ sound_request request_of(const arguments *a, const model *m) {
     r.set = text(a, OPT_SET);
     r.text_encoder = text(a, OPT_TEXT_ENCODER);
     r.vocoder = text(a, OPT_VOCODER);
+    read_music(a, &r);
     read_bars(a, &r);
     read_guides(a, m, &r);
     return r;

@@ -11,9 +11,9 @@ sound_request request_of(const arguments *a, const model *m);
 #define SAMPLING_OPTIONS                                                                                               \
     OPT_CLASS, OPT_GUIDANCE, OPT_STEPS, OPT_SAMPLER, OPT_SCHEDULE, OPT_BETAS, OPT_ETA, OPT_SEED, OPT_SEED_LIKE
 #define GUIDE_OPTIONS                                                                                                  \
-    OPT_NEGATIVE, OPT_ROUGH, OPT_ROUGH_BLUR, OPT_REFERENCE, OPT_BLEND, OPT_BLEND_PART, OPT_BPM, OPT_BARS, OPT_LOOP,    \
-        OPT_INIT, OPT_STRENGTH, OPT_VARY, OPT_AMOUNT, OPT_INPAINT, OPT_CONTINUE, OPT_INTO, OPT_VOCODER, OPT_STREAM,    \
-        OPT_RESCALE, OPT_START, OPT_SET, OPT_TEXT_ENCODER
+    OPT_NEGATIVE, OPT_ROUGH, OPT_ROUGH_BLUR, OPT_REFERENCE, OPT_BLEND, OPT_BLEND_PART, OPT_BPM, OPT_KEY, OPT_CHORDS,   \
+        OPT_MELODY, OPT_BARS, OPT_LOOP, OPT_INIT, OPT_STRENGTH, OPT_VARY, OPT_AMOUNT, OPT_INPAINT, OPT_CONTINUE,       \
+        OPT_INTO, OPT_VOCODER, OPT_STREAM, OPT_RESCALE, OPT_START, OPT_SET, OPT_TEXT_ENCODER
 #define COMMON_OPTIONS OPT_DEVICE, OPT_THREADS, OPT_JSON, OPT_QUIET, OPT_HELP
 
 /* File names that sounds can be written under. */

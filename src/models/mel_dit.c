@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "models/beat_clock.h"
+#include "models/tonal_course.h"
 #include "nn/layers.h"
 
 enum { WAVES = 256, MODULATIONS = 6, MOST_BLOCKS = 64 };
@@ -20,6 +22,7 @@ struct mel_dit {
     affine in, time[2], duration[2], style[2], modulation, final, out;
     affine jump[2], guidance[2];           /* of a few-step network */
     const tensor *coarse, *text, *classes; /* [D, M / 8 + 1], [D, E + 1], [K + 1, D] */
+    const tensor *clock, *melody;          /* [D, clock + 1], [D, 12 + 1]; of one that knows music */
     block *blocks;
 };
 
@@ -54,6 +57,7 @@ mel_dit_config mel_dit_config_read(config c) {
                         .bands = config_int(c, "bands", 128, COARSE_BANDS, 1024),
                         .frames = config_int(c, "patch", 8, 1, 256),
                         .components = config_int(c, "components", 256, 1, 4096)};
+    r.music = config_bool(c, "music", false);
     read_few_steps(c, &r);
     if (r.width % (2 * r.heads))
         fail(HISS_ERROR_FORMAT, "%s: width %lld is no multiple of twice the heads", c.where, (long long) r.width);
@@ -121,6 +125,8 @@ mel_dit *mel_dit_bind(const mel_dit_config *c, binder *b) {
     }
     net->final = bind_layer(b, "final", 2 * D, D, INIT_ZERO);
     net->out = bind_layer(b, "out", c->components, D, INIT_ZERO);
+    if (c->music) net->clock = bind_matrix(b, "clock.weight", D, beat_clock_width(c->frames) + 1, INIT_ZERO);
+    if (c->music) net->melody = bind_matrix(b, "melody.weight", D, PITCH_CLASSES + 1, INIT_ZERO);
     return net;
 }
 
@@ -235,13 +241,23 @@ static tensor *block_forward(const mel_dit *net, const block *k, const tensor *x
     return scope_end_keep(gated_add(y, linear(h, k->down, NULL), part(m, 5, D)));
 }
 
+/* The patches with what is said of each of them. */
+static tensor *embed_patches(const mel_dit *net, const tensor *z, const mel_dit_condition *c) {
+    const int64_t B = z->shape[0], N = z->shape[1], clock_width = beat_clock_width(net->sizes.frames) + 1;
+    const tensor *coarse = c->coarse ? c->coarse : off_rows(SHAPE(B, N, net->sizes.bands / COARSE_BANDS + 1));
+    tensor *x = add(apply_linear(net->in, z), linear(coarse, net->coarse, NULL), F32);
+    if (!net->sizes.music) return x;
+    const tensor *clock = c->clock ? c->clock : off_rows(SHAPE(B, N, clock_width));
+    const tensor *melody = c->melody ? c->melody : off_rows(SHAPE(B, N, PITCH_CLASSES + 1));
+    return add(add(x, linear(clock, net->clock, NULL), F32), linear(melody, net->melody, NULL), F32);
+}
+
 tensor *mel_dit_forward(const mel_dit *net, const tensor *z, const float *t, const mel_dit_condition *c) {
-    int64_t B = z->shape[0], N = z->shape[1], D = net->sizes.width;
+    int64_t B = z->shape[0], D = net->sizes.width;
     require(z->rank == 3 && z->shape[2] == net->sizes.components);
     scope_begin();
-    const tensor *coarse = c->coarse ? c->coarse : off_rows(SHAPE(B, N, net->sizes.bands / COARSE_BANDS + 1));
     tensor *y = embed(net, t, c, B), *shared = apply_linear(net->modulation, y);
-    tensor *x = add(apply_linear(net->in, z), linear(coarse, net->coarse, NULL), F32);
+    tensor *x = embed_patches(net, z, c);
     for (int64_t i = 0; i < net->sizes.blocks; i++) x = block_forward(net, &net->blocks[i], x, shared);
     tensor *m = apply_linear(net->final, y);
     x = modulated_norm(NORM_RMS, x, NULL, NULL, part(m, 1, D), part(m, 0, D), EPS, operands());

@@ -10,12 +10,13 @@
 typedef struct {
     int64_t width, blocks, heads, text, classes; /* D, .., .., E, K */
     int64_t bands, frames, components;           /* of mel_patches */
+    bool music;                                  /* told beats and pitch classes */
     bool few_steps; /* distilled: told how far its step goes, and how strong the guidance inside it is to be */
     double guidance_low, guidance_high; /* that it was taught */
 } mel_dit_config;
 
-/* Keys: width, blocks, heads, components, patch, bands, text_width, classes (a number or names), few_steps (an object: guidance,
- * two numbers). */
+/* Keys: width, blocks, heads, components, patch, bands, text_width, classes (a number or names), music (true or false), few_steps (an
+ * object: guidance, two numbers). */
 mel_dit_config mel_dit_config_read(config c);
 
 typedef struct mel_dit mel_dit;
@@ -31,6 +32,8 @@ typedef struct {
     const tensor *text;     /* [B, E + 1], unit vectors times sqrt(E) */
     const tensor *coarse;   /* [B, N, M / 8 + 1] */
     const tensor *style;    /* [B, 2 M + 1] */
+    const tensor *clock;    /* [B, N, clock + 1] of beat_clock.h; of a network that knows music */
+    const tensor *melody;   /* [B, N, 12 + 1] of tonal_course.h; the same */
     const float *jump;      /* [B] of a few-step network: the step goes from t to t + jump; 0: no further than t */
     const float *guidance;  /* [B] of a few-step network; 1: as the condition says */
 } mel_dit_condition;

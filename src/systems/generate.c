@@ -12,7 +12,8 @@
 enum { MOST_SAMPLES = 1 << 29 };
 static const double UNKNOWN_LENGTH_SECONDS = 5;
 
-const char *const REQUEST_HANDLE_NAMES[REQUEST_HANDLES + 1] = {"text", "class", "mel", "reference", NULL};
+const char *const REQUEST_HANDLE_NAMES[REQUEST_HANDLES + 1] = {"text",  "class",  "mel", "reference",
+                                                               "tempo", "melody", NULL};
 
 sound_request sound_request_default(void) {
     return (sound_request){.count = 1,
@@ -21,7 +22,8 @@ sound_request sound_request_default(void) {
                            .guidance = 1,
                            .strength = 1,
                            .blend_until = NAN,
-                           .handle_guidance = {NAN, NAN, NAN, NAN}};
+                           .key = -1,
+                           .handle_guidance = {NAN, NAN, NAN, NAN, NAN, NAN}};
 }
 
 sound_request sound_request_for(const model *m) {
@@ -95,6 +97,12 @@ static bool streams(const model *m, const sound_request *r) {
 
 bool has_pieces(const model *m, const sound_request *r) { return latent_has_pieces(m, r) || streams(m, r); }
 
+/* What prepare gave, for sound i. */
+static const void *asked_of(const model *m, const sound_request *r, void *asked, int64_t i) {
+    if (m->latent->vary) m->latent->vary(asked, r->seed + (uint64_t) i);
+    return asked;
+}
+
 static void pieces(const model *m, const sound_request *r, const void *asked, int64_t i, take_samples *take,
                    void *context) {
     if (latent_has_pieces(m, r)) latent_pieces(m, r, asked, i, take, context);
@@ -104,7 +112,7 @@ static void pieces(const model *m, const sound_request *r, const void *asked, in
 void generate_pieces(const model *m, const sound_request *r, int64_t i, take_samples *take, void *context) {
     request_check(m, r);
     scope_begin();
-    pieces(m, r, m->latent->prepare(m, r, request_samples(m, r)), i, take, context);
+    pieces(m, r, asked_of(m, r, m->latent->prepare(m, r, request_samples(m, r)), i), i, take, context);
     scope_end();
 }
 
@@ -118,10 +126,11 @@ static const audio *joined_pieces(const model *m, const sound_request *r, const 
 
 static void generate_latent(const model *m, const sound_request *r, take_sound take, void *context) {
     scope_begin();
-    const void *asked = m->latent->prepare(m, r, request_samples(m, r));
+    void *prepared = m->latent->prepare(m, r, request_samples(m, r));
     const bool in_pieces = has_pieces(m, r); /* the same samples whether they are kept or handed on */
     for (int64_t i = 0; i < r->count; i++) {
         scope_begin();
+        const void *asked = asked_of(m, r, prepared, i);
         take(context, i, in_pieces ? joined_pieces(m, r, asked, i) : latent_sound(m, r, asked, i));
         scope_end();
     }

@@ -19,7 +19,7 @@ typedef struct {
 } time_span;
 
 /* What a sound can be asked for by. */
-enum { REQUEST_TEXT, REQUEST_CLASS, REQUEST_MEL, REQUEST_REFERENCE, REQUEST_HANDLES };
+enum { REQUEST_TEXT, REQUEST_CLASS, REQUEST_MEL, REQUEST_REFERENCE, REQUEST_TEMPO, REQUEST_MELODY, REQUEST_HANDLES };
 
 /* Everything but the model that a sound depends on. */
 typedef struct {
@@ -39,6 +39,10 @@ typedef struct {
     const char *prompt, *negative;  /* NULL: none */
     const char *blend;              /* a second prompt, and how far on the way to it: 0 to 1 */
     double blend_part, blend_until; /* until: at the end of the sound; NAN: as at its beginning */
+    double bpm;                     /* tempo; 0: what the prompt says, if it does */
+    int32_t key;                    /* of musical.h; -1: what the prompt says, if it does */
+    const char *chords;             /* "Dm Bb F C", one a bar; NULL: none */
+    const audio *melody;            /* a sound whose pitch classes are followed; NULL: those of a tune in the key */
     const tensor *mel;              /* [F, M], rough, as the model's front end gives it; NULL: none */
     double mel_blur;                /* patches and groups of bands it is smoothed over */
     const audio *reference;         /* a sound whose style is taken; NULL: none */

@@ -24,6 +24,8 @@ struct latent_row {
     levels (*levels)(const model *m, int64_t steps, double strength);
     /* What a request asks of this model, once for all its sounds; fails on what it cannot do. In the current scope. */
     void *(*prepare)(const model *m, const sound_request *r, int64_t samples);
+    /* What a request leaves to each sound's own seed. NULL: nothing. */
+    void (*vary)(void *asked, uint64_t seed);
     /* [positions, channels] for so many samples. */
     shape (*state)(const model *m, int64_t samples, bool loop);
     /* x [1, n, channels] -> what is believed of it, the noise too where sigma is 0, for a step to the level `to` (few-step

@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "models/beat_clock.h"
+#include "models/tonal_course.h"
 #include "systems/latent.h"
 #include "systems/mel_dit_asked.h"
 #include "systems/rows.h"
@@ -76,6 +78,39 @@ static const tensor *stack_coarse(const asked_for *a, const int64_t *at, int64_t
     return y;
 }
 
+/* Where the beats are at these positions; NULL if no branch is told. */
+static const tensor *stack_clock(const model *m, const asked_for *a, const int64_t *at, int64_t n) {
+    const int64_t frames = mel_dit_sizes(m->network)->frames, C = beat_clock_width(frames) + 1;
+    if (!(a->bpm > 0)) return NULL;
+    tensor *y = tensor_zero(F32, SHAPE(a->count, n, C));
+    for (int b = 0; b < a->count; b++)
+        for (int64_t i = 0; i < n; i++) {
+            float *to = f32(y) + (b * n + i) * C;
+            if (a->branches[b].tempo)
+                beat_clock(to, a->bpm, (double) at[i] * a->stride, a->stride / (double) frames, frames);
+            else to[C - 1] = 1;
+        }
+    return y;
+}
+
+/* Which pitch classes are to sound there; the same. */
+static const tensor *stack_melody(const asked_for *a, const int64_t *at, int64_t n) {
+    enum { C = PITCH_CLASSES + 1 };
+    if (!a->melody && !a->composed) return NULL;
+    tensor *y = tensor_zero(F32, SHAPE(a->count, n, C));
+    for (int b = 0; b < a->count; b++)
+        for (int64_t i = 0; i < n; i++) {
+            float *to = f32(y) + (b * n + i) * C;
+            if (!a->branches[b].melody) to[C - 1] = 1;
+            else if (a->melody) memcpy(to, f32(a->melody) + at[i] * PITCH_CLASSES, PITCH_CLASSES * sizeof(float));
+            else composed_at(a->composed, a->seed, ((double) at[i] + 0.5) * a->stride, to);
+        }
+    return y;
+}
+
+/* Tunes are made up of the sound's seed. */
+static void vary(void *asked, uint64_t seed) { ((asked_for *) asked)->seed = seed; }
+
 static estimate denoise(const model *m, const void *asked, const tensor *x, double sigma, double to, const int64_t *at,
                         int64_t whole) {
     int64_t n = x->shape[1], P = x->shape[2];
@@ -99,6 +134,8 @@ static estimate denoise(const model *m, const void *asked, const tensor *x, doub
                            .text = stack(a, text_of),
                            .coarse = stack_coarse(a, at, n),
                            .style = stack(a, style_row),
+                           .clock = stack_clock(m, a, at, n),
+                           .melody = stack_melody(a, at, n),
                            .jump = jump,
                            .guidance = inside};
     const float *w = f32(mel_dit_forward(m->network, z, t, &c));
@@ -287,6 +324,7 @@ static const struct latent_row LATENT = {.window = LONGEST,
                                          .process = PROCESS_STRAIGHT,
                                          .peak = 0.95f,
                                          .prepare = prepare,
+                                         .vary = vary,
                                          .state = state,
                                          .denoise = denoise,
                                          .encode = encode,

@@ -4,10 +4,12 @@
 #include <string.h>
 
 #include "models/mel_dit.h"
+#include "models/tonal_course.h"
 #include "signal/edit.h"
 #include "systems/latent_start.h"
 #include "systems/prompt.h"
 #include "systems/shipped.h"
+#include "text/musical.h"
 
 static mel_front front_of(const model *m) {
     mel_front f = mel_front_named("hiss");
@@ -122,6 +124,18 @@ static const tensor *style_of(const model *m, const audio *reference) {
     return handle_rows(mel_style(p, normal, &mel->shape[0]), 1, NULL);
 }
 
+/* Its pitch classes, silence behind it. */
+static const tensor *melody_of(const model *m, const audio *sound, int64_t positions) {
+    const mel_front f = front_of(m);
+    const int64_t P = mel_dit_sizes(m->network)->frames, M = f.bands, F = positions * P;
+    if (!(audio_peak(sound) > 1e-5f))
+        fail(HISS_ERROR_ARGUMENT, "the melody is silent: give a sound whose pitches are to be followed");
+    const tensor *mel = features_of(m, sound);
+    tensor *all = tensor_new(F32, SHAPE(1, F, M));
+    for (int64_t i = 0; i < F * M; i++) f32(all)[i] = i < count(mel) ? f32(mel)[i] : SILENCE;
+    return tonal_course(all, P, mel_front_centres(&f));
+}
+
 /* --- texts --- */
 
 static text_encoder *encoder_of(const model *m) { return prompt_encoder(m, mel_dit_sizes(m->network)->text); }
@@ -148,10 +162,10 @@ typedef struct {
 } pull;
 
 static bool is_given(const sound_request *r, int handle) {
-    const bool given[REQUEST_HANDLES] = {[REQUEST_TEXT] = r->prompt != NULL,
-                                         [REQUEST_CLASS] = r->class >= 0,
-                                         [REQUEST_MEL] = r->mel != NULL,
-                                         [REQUEST_REFERENCE] = r->reference != NULL};
+    const bool given[REQUEST_HANDLES] = {
+        [REQUEST_TEXT] = r->prompt != NULL, [REQUEST_CLASS] = r->class >= 0,
+        [REQUEST_MEL] = r->mel != NULL,     [REQUEST_REFERENCE] = r->reference != NULL,
+        [REQUEST_TEMPO] = r->bpm > 0,       [REQUEST_MELODY] = r->melody || r->chords || r->key >= 0};
     return given[handle];
 }
 
@@ -173,6 +187,8 @@ static void give(branch *b, const branch *all, int handle) {
     if (handle == REQUEST_CLASS) b->class = all->class;
     if (handle == REQUEST_MEL) b->coarse = true;
     if (handle == REQUEST_REFERENCE) b->style = all->style;
+    if (handle == REQUEST_TEMPO) b->tempo = true;
+    if (handle == REQUEST_MELODY) b->melody = true;
 }
 
 /* Classifier-free guidance (Ho and Salimans 2022) with a weight for each handle: handles of one weight are added together, the
@@ -208,6 +224,8 @@ static bool guided_inside(asked_for *a, const model *m, const sound_request *r, 
              c->guidance_high, held, g);
     a->branches[a->count++] = *all;
     a->branches[0].coarse = r->mel != NULL;
+    a->branches[0].tempo = r->bpm > 0;
+    a->branches[0].melody = is_given(r, REQUEST_MELODY);
     a->branches[0].share = 1;
     a->inside = (float) held;
     return true;
@@ -284,8 +302,29 @@ static void refuse_others(const model *m, const sound_request *r) {
     if (asked) fail(HISS_ERROR_ARGUMENT, "%s cannot be asked for %s", m->path, asked);
 }
 
-asked_for *ask_mel_dit(const model *m, const sound_request *r, int64_t samples, int64_t positions) {
+/* The request with the tempo and key that its prompt says, where nothing else does; without both for a network that knows none. */
+static sound_request with_music(const model *m, const sound_request *asked) {
+    sound_request r = *asked;
+    const music_request said = music_asked(r.prompt ? r.prompt : "");
+    if (!(r.bpm > 0)) r.bpm = said.bpm;
+    if (r.key < 0) r.key = key_number(said.key);
+    if (mel_dit_sizes(m->network)->music) return r;
+    if (r.melody || r.chords)
+        fail(HISS_ERROR_ARGUMENT, "%s cannot be asked for %s: it was not taught to follow pitches", m->path,
+             r.melody ? "a melody" : "chords");
+    r.bpm = 0, r.key = -1;
+    return r;
+}
+
+/* A loop holds whole beats: where a tempo within 5 % does, that is taken. */
+static double loop_tempo(double bpm, double seconds) {
+    const double whole = fmax(round(bpm / 60 * seconds), 1) * 60 / seconds;
+    return fabs(whole - bpm) <= 0.05 * bpm ? whole : bpm;
+}
+
+asked_for *ask_mel_dit(const model *m, const sound_request *asked, int64_t samples, int64_t positions) {
     asked_for *a = NEW(asked_for);
+    const sound_request musical = with_music(m, asked), *r = &musical;
     branch nothing = {.class = -1}, all = {.class = r->class};
     refuse_others(m, r);
     if (r->prompt) prompt_check("prompt", r->prompt);
@@ -302,7 +341,11 @@ asked_for *ask_mel_dit(const model *m, const sound_request *r, int64_t samples, 
     a->text = all.text;
     a->seconds = (float) ((double) samples / m->rate);
     if (positions > LONGEST) a->seconds = (float) ((double) LONGEST * (double) m->hop / m->rate);
+    a->stride = (r->loop ? (double) samples / (double) positions : (double) m->hop) / m->rate;
+    a->bpm = r->loop ? loop_tempo(r->bpm, (double) samples / m->rate) : r->bpm;
     if (r->mel) a->coarse = coarse_of(m, r, positions);
+    if (r->melody) a->melody = melody_of(m, r->melody, positions);
+    else a->composed = compose(r, (double) samples / m->rate);
     if (r->reference) all.style = a->style = style_of(m, r->reference);
     if (r->reference && r->into) lay_styles(a, m, r, samples);
     if (!guided_inside(a, m, r, &all)) branch_out(a, r, &nothing, &all);

@@ -3,16 +3,16 @@
 #ifndef HISS_SYSTEMS_MEL_DIT_ASKED_H
 #define HISS_SYSTEMS_MEL_DIT_ASKED_H
 
-#include "systems/generate.h"
+#include "systems/compose.h"
 
 enum { HOP = 512, LONGEST = 64 /* patches the network sees at once */ };
 static const float SILENCE = -11.512925f; /* ln 1e-5 */
 
-/* One way to ask: a text, class, coarse rows and style, each given or not. */
+/* One way to ask: a text, class, coarse rows, style, tempo and melody, each given or not. */
 typedef struct {
     const tensor *text, *style; /* [1, E + 1], [1, 2 M + 1], or NULL */
     int32_t class;              /* -1: none */
-    bool coarse;
+    bool coarse, tempo, melody;
     double share; /* of its prediction in the result */
 } branch;
 
@@ -25,6 +25,10 @@ typedef struct {
     /* Where it changes, rows over the sound's length, else NULL. */
     const tensor *text_way[WAY + 1], *style_way[WAY + 1];
     float seconds;
+    double bpm, stride;          /* 0: none; seconds from one patch to the next */
+    const tensor *melody;        /* [1, N, 12] of a sound that is followed, or NULL */
+    const composition *composed; /* a tune in its place, or NULL; of the sound's own seed */
+    uint64_t seed;
     float inside; /* guidance that a few-step network is told; 1: none */
     const model *vocoder;
 } asked_for;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "systems/shipped.h"
+#include "text/musical.h"
 
 enum { LONGEST = 8192, FEW_CLASSES = 10 /* too few to be near to all that is English */ };
 
@@ -56,6 +57,14 @@ int32_t prompt_class(const model *m, const text_encoder *e, const char *text, fl
     }
     scope_end();
     return best;
+}
+
+const char *prompt_with_music(const char *prompt, double bpm, int key) {
+    if (!prompt) return NULL;
+    const music_request said = music_asked(prompt);
+    if (key >= 0 && said.key.tonic < 0) prompt = format("%s in %s", prompt, key_name(key_of_number(key)));
+    if (bpm > 0 && !(said.bpm > 0)) prompt = format("%s at %g BPM", prompt, bpm);
+    return prompt;
 }
 
 /* --- other languages --- */

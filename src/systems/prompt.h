@@ -19,4 +19,8 @@ int32_t prompt_class(const model *m, const text_encoder *e, const char *text, fl
  * class. */
 void prompt_note_language(const model *m, const text_encoder *e, const char *text);
 
+/* The prompt with tempo (0: none) and key (of musical.h, -1: none) as the captions of training say them, unless it says its own. In the
+ * current scope; NULL stays NULL. */
+const char *prompt_with_music(const char *prompt, double bpm, int key);
+
 #endif

@@ -2,6 +2,8 @@
 #ifndef HISS_SYSTEMS_SHIPPED_H
 #define HISS_SYSTEMS_SHIPPED_H
 
+#include <stdbool.h>
+
 /* The folder of the shipped model: under $HISS_MODELS, beside the installed library or program (../share/hiss/models), or in the source
  * tree that they were built in (../models). Fails, telling where it looked. In the current scope. */
 const char *shipped_model(const char *name);
@@ -11,7 +13,8 @@ const char *shipped_find(const char *name);
 /* What a user names: the path where there is something, else the shipped model of that name ("drums", "models/drums"), else the path. */
 const char *model_named(const char *path);
 
-/* The sound model of usual quality: the few-step network where there is one, else the one it was made from, or NULL. */
-const char *shipped_sound(void);
+/* The sound model of usual quality: the few-step network where there is one, else the one it was made from, or NULL. music: a tempo or
+ * pitches are asked for, and a few-step network that was not taught them gives way to the one it was made from. */
+const char *shipped_sound(bool music);
 
 #endif

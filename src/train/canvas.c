@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "text/musical.h"
+
 enum { HELD_OUT_CANVAS = 2 }; /* of the list: what all held-out clips are measured on */
 
 /* The clips that go to one length, with the running sum of their weights. */
@@ -17,6 +19,7 @@ typedef struct {
     const recordings *list;
     canvas_settings settings;
     const captions *texts;
+    double *bpm; /* that each recording's captions name; 0: none */
     int64_t patch, numbers, bands, hop;
     int rate;
     float silence; /* of a band */
@@ -43,7 +46,7 @@ canvas_settings canvas_settings_read(config recipe, const char *const *handles) 
                                        "class_words", "nothing", "off",     NULL};
     config c = config_has(recipe, "canvas") ? config_get(recipe, "canvas") : config_parse("{}", 2, "canvas");
     config_only(c, keys);
-    canvas_settings s = {.off = {0.3, 0.3, 0.85, 0.8}};
+    canvas_settings s = {.off = {0.3, 0.3, 0.85, 0.8, 0.3, 0.6}};
     read_lengths(c, &s);
     s.longer = config_number(c, "longer", 0.25, 0, 1);
     s.shorten = config_number(c, "shorten", 0.3, 0, 1);
@@ -149,7 +152,10 @@ enum { PURPOSE_BATCH, PURPOSE_CLIP, PURPOSE_NOISE, PURPOSE_HELD_OUT };
 
 static double draw(random_key clip, int what) { return random_uniform(clip, (uint64_t) what); }
 
-static void copy_features(const canvases *c, size_t item, double where, float *to, int64_t frames, float *seconds) {
+/* Frames of canvas i: those of the recording from a random place on, or all of them and silence. */
+static void copy_features(const canvases *c, size_t item, double where, batch *b, int64_t canvas) {
+    const int64_t frames = b->mel->shape[1];
+    float *to = f32(b->mel) + canvas * frames * c->bands;
     const tensor *f = dataset_features(c->data, item);
     int64_t M = c->bands, spare = f->shape[0] - frames,
             first = spare > 0 ? (int64_t) (where * (double) (spare + 1)) : 0;
@@ -157,7 +163,8 @@ static void copy_features(const canvases *c, size_t item, double where, float *t
     const int16_t *from = (const int16_t *) f->data + first * M;
     for (int64_t i = 0; i < n * M; i++) to[i] = (float) from[i] * (1.0f / FEATURE_UNIT);
     for (int64_t i = n * M; i < frames * M; i++) to[i] = c->silence;
-    *seconds = (float) ((double) (n * c->hop) / c->rate);
+    b->seconds[canvas] = (float) ((double) (n * c->hop) / c->rate);
+    b->begin[canvas] = (double) (first * c->hop) / c->rate;
 }
 
 /* The row of a caption: one of its alternatives, or words for its class; -1 if there is neither. */
@@ -193,16 +200,24 @@ static batch *canvas_new(const canvases *c, int64_t B, int64_t frames) {
                  .level = NEW_ARRAY(double, B),
                  .place = NEW_ARRAY(double, B),
                  .seconds = NEW_ARRAY(float, B),
+                 .begin = NEW_ARRAY(double, B),
+                 .bpm = NEW_ARRAY(double, B),
                  .handles = NEW_ARRAY(uint32_t, B)};
     return b;
 }
 
+static void set_tempo(const canvases *c, batch *b, int64_t i, size_t item) {
+    b->bpm[i] = c->bpm[item];
+    if (!(b->bpm[i] > 0)) b->handles[i] &= ~(1u << HANDLE_TEMPO);
+}
+
+enum { MEASURED_WITH = 1 << HANDLE_TEXT | 1 << HANDLE_CLASS | 1 << HANDLE_TEMPO };
+
 static void fill(const canvases *c, batch *b, int64_t i, size_t item, random_key clip, bool training) {
-    int64_t frames = b->mel->shape[1], wide = b->noise->shape[1] * b->noise->shape[2];
+    int64_t wide = b->noise->shape[1] * b->noise->shape[2];
     b->labels[i] = c->list->items[item].class_index;
-    b->handles[i] = training ? choose_handles(c, clip) : 1u << HANDLE_TEXT | 1u << HANDLE_CLASS;
-    copy_features(c, item, training ? draw(clip, DRAW_CROP) : 0, f32(b->mel) + i * frames * c->bands, frames,
-                  &b->seconds[i]);
+    b->handles[i] = training ? choose_handles(c, clip) : MEASURED_WITH;
+    copy_features(c, item, training ? draw(clip, DRAW_CROP) : 0, b, i);
     random_normal(random_child(clip, PURPOSE_NOISE), 0, f32(b->noise) + i * wide, (size_t) wide);
     b->level[i] = draw(clip, DRAW_LEVEL);
     b->place[i] = draw(clip, DRAW_PLACE);
@@ -210,6 +225,7 @@ static void fill(const canvases *c, batch *b, int64_t i, size_t item, random_key
              training ? choose_text(c, item, draw(clip, DRAW_WORDS), draw(clip, DRAW_CAPTION))
                       : choose_text(c, item, 1, 0));
     b->classes[i] = b->handles[i] & 1u << HANDLE_CLASS ? b->labels[i] : -1;
+    set_tempo(c, b, i, item);
 }
 
 /* --- batches --- */
@@ -265,6 +281,9 @@ batch_source canvas_source(const dataset *d, const canvas_settings *s, const cap
         if (s->frames[i] % patch)
             fail(HISS_ERROR_ARGUMENT, "canvas.frames: %lld is no multiple of the patch, %lld", (long long) s->frames[i],
                  (long long) patch);
+    c->bpm = NEW_ARRAY(double, c->list->count + 1);
+    for (size_t i = 0; i < c->list->count; i++)
+        c->bpm[i] = music_asked(c->list->items[i].caption ? c->list->items[i].caption : "").bpm;
     fill_shelves(c);
     return (batch_source){c, draw_canvases, hold_out_canvases, true};
 }

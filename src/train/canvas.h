@@ -7,7 +7,7 @@
 #include "train/captions.h"
 #include "train/dataset.h"
 
-enum { CANVAS_LENGTHS = 8, CANVAS_HANDLES = 4 };
+enum { CANVAS_LENGTHS = 8, CANVAS_HANDLES = 6 };
 
 typedef struct {
     int64_t frames[CANVAS_LENGTHS]; /* rising */
@@ -25,8 +25,9 @@ typedef struct {
 /* The recipe's object "canvas"; handles: their names, in the order of `off`. */
 canvas_settings canvas_settings_read(config recipe, const char *const *handles);
 
-/* Which handles there are; bits of batch.handles are 1 << these. */
-typedef enum { HANDLE_TEXT, HANDLE_CLASS, HANDLE_COARSE, HANDLE_STYLE } handle;
+/* Which handles there are; bits of batch.handles are 1 << these. The tempo is the one that a recording's captions name; of one
+ * that is cropped the beats are where they were. */
+typedef enum { HANDLE_TEXT, HANDLE_CLASS, HANDLE_COARSE, HANDLE_STYLE, HANDLE_TEMPO, HANDLE_MELODY } handle;
 
 /* Batches of `size` canvases of the longest length, or as many frames of shorter ones; noise is [B, F / patch, numbers].
  * In the current scope, as long as the dataset and the captions live. */

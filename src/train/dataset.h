@@ -73,9 +73,10 @@ typedef struct {
     tensor *text;      /* [B, E] of captions, or NULL */
     float *seconds;    /* [B] of sound before the silence that fills the canvas */
     uint32_t *handles; /* [B] bits: which conditions are given */
+    double *bpm;       /* [B], 0: no tempo */
     /* Of latents (stable_source.h), whose noise is [B, N, L]: */
     tensor *latents, *states, *mask; /* [B, N, L]; [B, S, E] and bytes [B, S], or NULL */
-    double *begin, *total;           /* [B] seconds: of the window in its recording, of all that */
+    double *begin, *total;           /* [B] seconds: of the window (or canvas) in its recording, of all that */
 } batch;
 
 /* Clips of batch `index` (steps times accumulation), all draws from the key; class_dropout: the part of the clips that

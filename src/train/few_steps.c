@@ -121,7 +121,9 @@ static mel_dit_condition and_nothing(const mel_dit_condition *c, int64_t B) {
                                .classes = classes,
                                .text = and_off(c->text),
                                .coarse = and_off(c->coarse),
-                               .style = and_off(c->style)};
+                               .style = and_off(c->style),
+                               .clock = c->clock ? and_off(c->clock) : NULL,
+                               .melody = c->melody ? and_off(c->melody) : NULL};
 }
 
 /* Both halves of guidance in one pass of 2 B canvases; c asks for both. */

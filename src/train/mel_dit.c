@@ -9,6 +9,8 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "diffusion/draws.h"
+#include "models/beat_clock.h"
+#include "models/tonal_course.h"
 #include "systems/shipped.h"
 #include "systems/text_embed.h"
 #include "tensor/cpu/dnn.h"
@@ -33,12 +35,14 @@ int64_t mel_dit_hop(config network) {
 
 int64_t mel_dit_mels(config network) { return mel_dit_config_read(network).bands; }
 
-const char *const MEL_DIT_KEYS[] = {"width", "blocks", "heads", "components", "patch", "bands", "text_width", NULL};
+const char *const MEL_DIT_KEYS[] = {"width", "blocks",     "heads", "components", "patch",
+                                    "bands", "text_width", "music", NULL};
 
 /* --- what it sees --- */
 
 static const char *const HANDLES[CANVAS_HANDLES] = {
-    [HANDLE_TEXT] = "text", [HANDLE_CLASS] = "class", [HANDLE_COARSE] = "mel", [HANDLE_STYLE] = "reference"};
+    [HANDLE_TEXT] = "text",       [HANDLE_CLASS] = "class", [HANDLE_COARSE] = "mel",
+    [HANDLE_STYLE] = "reference", [HANDLE_TEMPO] = "tempo", [HANDLE_MELODY] = "melody"};
 
 /* Synonyms of each class: NULL-terminated lists of the recipe's object "classes". */
 static const char *const *const *synonyms_of(const recordings *r, config recipe) {
@@ -195,6 +199,24 @@ static const bool *with(const batch *b, handle which) {
     return given;
 }
 
+/* Where the beats of each canvas are, for its patches: [B, N, clock + 1]. */
+static const tensor *clock_of(const mel_dit *net, const batch *b) {
+    const int64_t P = mel_dit_sizes(net)->frames, N = b->mel->shape[1] / P, C = beat_clock_width(P);
+    tensor *clock = tensor_zero(F32, SHAPE(b->size, N, C));
+    for (int64_t i = 0; i < b->size * N; i++) {
+        const double begin = b->begin[i / N] + (double) (i % N * P * HOP) / RATE;
+        if (b->bpm[i / N] > 0) beat_clock(f32(clock) + i * C, b->bpm[i / N], begin, (double) HOP / RATE, P);
+    }
+    return handle_rows(clock, 1, with(b, HANDLE_TEMPO));
+}
+
+static const tensor *melody_of(const mel_dit *net, const batch *b) {
+    mel_front f = mel_front_named("hiss");
+    f.bands = (int) mel_dit_sizes(net)->bands;
+    const tensor *course = tonal_course(b->mel, mel_dit_sizes(net)->frames, mel_front_centres(&f));
+    return handle_rows(course, 1, with(b, HANDLE_MELODY));
+}
+
 mel_dit_condition mel_dit_asked(const mel_dit *net, const batch *b, const tensor *normal) {
     const mel_patches *p = mel_dit_patches(net);
     int64_t *valid = NEW_ARRAY(int64_t, b->size), E = b->text->shape[1];
@@ -203,7 +225,9 @@ mel_dit_condition mel_dit_asked(const mel_dit *net, const batch *b, const tensor
                                .classes = b->classes,
                                .text = handle_rows(b->text, sqrtf((float) E), with(b, HANDLE_TEXT)),
                                .coarse = handle_rows(mel_coarse(p, normal), 1, with(b, HANDLE_COARSE)),
-                               .style = handle_rows(mel_style(p, normal, valid), 1, with(b, HANDLE_STYLE))};
+                               .style = handle_rows(mel_style(p, normal, valid), 1, with(b, HANDLE_STYLE)),
+                               .clock = mel_dit_sizes(net)->music ? clock_of(net, b) : NULL,
+                               .melody = mel_dit_sizes(net)->music ? melody_of(net, b) : NULL};
 }
 
 /* [B, P] of the same number along each row. */

@@ -136,7 +136,7 @@ static void choose_start(recipe *r, config c, const char *from, bool distil, con
              from);
 }
 
-/* The model's network, with what a few-step one knows besides; the recipe may say the same. */
+/* The model's network, with what a few-step one knows besides; the recipe may say the same, and what the network is to learn anew. */
 static void take_network(recipe *r, config c) {
     json_t *network = json_make_object();
     for (const char *const *key = r->system->keys; *key; key++)
@@ -144,7 +144,9 @@ static void take_network(recipe *r, config c) {
     const char *key;
     json_t *said;
     json_object_foreach(r->network.value, key, said) {
-        if (!json_equal(said, json_object_get(network, key)))
+        json_t *its = json_object_get(network, key);
+        if (!its && json_is_true(said)) json_object_set(network, key, said); /* new to the model: it is to learn it */
+        else if (!json_equal(said, its))
             fail(HISS_ERROR_ARGUMENT, "%s: network.%s is not that of %s, which training starts from", c.where, key,
                  r->from->path);
     }
