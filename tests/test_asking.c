@@ -545,6 +545,7 @@ static void test_music_options(void **state) {
     assert_true(equal(words, options));
     assert_false(equal(words, audio_read(path_join(root, "other.wav"))));
     expect("generate --model tiny bell --key H -o a.wav", 2, "--key H");
+    expect("generate --model tiny --class violoncellos -o a.wav", 2, "the nearest are '");
     expect("generate --model tiny bell --chords \"Dm X\" --seconds 0.5 -o a.wav", 2, "'X'");
     expect("generate --model tiny bell --chords C --melody words.wav --seconds 0.5 -o a.wav", 2, "--melody");
     expect("generate --model tiny bell --melody words.wav --seconds 0.5 -o sung.wav", 0, "");

@@ -11,6 +11,8 @@
 #include "signal/resynthesis.h"
 #include "systems/sample.h"
 
+enum { NEAREST_CLASSES = 3 };
+
 struct latent_row {
     int64_t window, overlap; /* positions the network sees at once, at most; that neighbours share */
     int64_t steps;
@@ -49,8 +51,8 @@ struct latent_row {
                          void *context);
     void (*voice_put)(void *voice, const tensor *rows);
     void (*voice_end)(void *voice);
-    /* The class that a text means, -1 for none. NULL: not known. */
-    int32_t (*class_like)(const model *m, const char *text);
+    /* The class that a text means, -1 for none, and the nearest ones in any case. NULL: not known. */
+    int32_t (*class_like)(const model *m, const char *text, int32_t nearest[NEAREST_CLASSES]);
 };
 
 /* How a request walks: its sampler, its levels of noise. */

@@ -143,17 +143,30 @@ static text_encoder *encoder_of(const model *m) { return prompt_encoder(m, mel_d
 /* As the network takes them: unit vectors times sqrt(E). */
 static const tensor *text_rows(const tensor *unit) { return handle_rows(unit, sqrtf((float) unit->shape[1]), NULL); }
 
-int32_t mel_dit_class_like(const model *m, const char *text) {
+/* A class is as near as the nearest of its name and the words for it. */
+int32_t mel_dit_class_like(const model *m, const char *text, int32_t nearest[NEAREST_CLASSES]) {
     static const float LEAST = 0.6f; /* cosine below which words do not mean the same */
-    if (!m->classes) return -1;
+    float cosines[NEAREST_CLASSES];
+    int n = 0;
     scope_begin();
-    float likeness;
-    int32_t best = prompt_class(m, encoder_of(m), text, &likeness);
+    const text_encoder *e = encoder_of(m);
+    const tensor *wanted = text_embed(e, &text, 1);
+    for (int32_t c = 0; m->classes && c < m->class_count; c++) {
+        const float cosine = prompt_class_cosine(m, e, c, wanted);
+        int at = n < NEAREST_CLASSES ? n++ : n;
+        for (; at > 0 && cosines[at - 1] < cosine; at--)
+            if (at < NEAREST_CLASSES) cosines[at] = cosines[at - 1], nearest[at] = nearest[at - 1];
+        if (at < NEAREST_CLASSES) cosines[at] = cosine, nearest[at] = c;
+    }
     scope_end();
-    return likeness > LEAST ? best : -1;
+    for (int i = n; i < NEAREST_CLASSES; i++) nearest[i] = -1;
+    return n && cosines[0] > LEAST ? nearest[0] : -1;
 }
 
 /* --- guidance --- */
+
+/* Pitches are the faintest of the handles: where nothing is said they pull so much more than the others. Measured: docs/sound.md. */
+static const double MELODY_PULL = 2.5;
 
 /* What a handle adds, and how strongly. */
 typedef struct {
@@ -174,7 +187,8 @@ static int pulls_of(const sound_request *r, pull to[REQUEST_HANDLES]) {
     int n = 0;
     for (int h = 0; h < REQUEST_HANDLES; h++) {
         if (!is_given(r, h)) continue;
-        pull p = {h, isnan(r->handle_guidance[h]) ? r->guidance : r->handle_guidance[h]};
+        const double usual = r->guidance * (h == REQUEST_MELODY ? MELODY_PULL : 1), own = r->handle_guidance[h];
+        pull p = {h, isnan(own) ? usual : own};
         int at = n++;
         for (; at > 0 && to[at - 1].guidance > p.guidance; at--) to[at] = to[at - 1];
         to[at] = p;

@@ -59,6 +59,20 @@ int32_t prompt_class(const model *m, const text_encoder *e, const char *text, fl
     return best;
 }
 
+float prompt_class_cosine(const model *m, const text_encoder *e, int32_t c, const tensor *wanted) {
+    scope_begin();
+    const char **words;
+    const int64_t n = (int64_t) model_class_words(m, c, &words), E = text_encoder_width(e);
+    const char **all = NEW_ARRAY(const char *, n + 1);
+    all[0] = m->classes[c];
+    for (int64_t i = 0; i < n; i++) all[i + 1] = words[i];
+    const float *vectors = f32(text_embed(e, all, n + 1));
+    float best = -1;
+    for (int64_t i = 0; i <= n; i++) best = fmaxf(best, dot(vectors + i * E, f32(wanted), E));
+    scope_end();
+    return best;
+}
+
 const char *prompt_with_music(const char *prompt, double bpm, int key) {
     if (!prompt) return NULL;
     const music_request said = music_asked(prompt);

@@ -15,6 +15,8 @@ const tensor *prompt_between(const text_encoder *e, const char *text, const char
 
 /* The class of m whose name is nearest to the text, and the cosine between them. m has names. */
 int32_t prompt_class(const model *m, const text_encoder *e, const char *text, float *cosine);
+/* Cosine between a text's vector [1, E] and the nearest of class c's name and the words for it. */
+float prompt_class_cosine(const model *m, const text_encoder *e, int32_t c, const tensor *wanted);
 /* Warns where a text looks like no English: its words fall into pieces, or hold letters that English has not, and it is near to no
  * class. */
 void prompt_note_language(const model *m, const text_encoder *e, const char *text);

@@ -220,7 +220,8 @@ int32_t model_class_for(const model *m, const char *name, const char *asker) {
     long long number;
     if (parse_long(name, 0, m->class_count - 1, &number)) return (int32_t) number;
     int32_t like = class_by_words(m, name);
-    if (like < 0 && m->latent && m->latent->class_like) like = m->latent->class_like(m, name);
+    int32_t nearest[NEAREST_CLASSES] = {-1, -1, -1};
+    if (like < 0 && m->latent && m->latent->class_like) like = m->latent->class_like(m, name, nearest);
     if (like >= 0) {
         warn("%s %s: taken as %s", asker, name, m->classes[like]);
         return like;
@@ -228,6 +229,9 @@ int32_t model_class_for(const model *m, const char *name, const char *asker) {
     if (!m->classes)
         fail(HISS_ERROR_ARGUMENT, "%s %s: %s has classes 0 to %lld", asker, name, m->path,
              (long long) m->class_count - 1);
+    if (nearest[NEAREST_CLASSES - 1] >= 0)
+        fail(HISS_ERROR_ARGUMENT, "%s %s: no such class (hiss classes lists them): the nearest are '%s', '%s' and '%s'",
+             asker, name, m->classes[nearest[0]], m->classes[nearest[1]], m->classes[nearest[2]]);
     fail(HISS_ERROR_ARGUMENT, "%s %s: no such class (hiss classes lists them): %s", asker, name,
          suggest(name, m->classes, (size_t) m->class_count));
 }
