@@ -94,9 +94,9 @@ static tensor *rolled(const tensor *x, int64_t shift) {
     return y;
 }
 
-/* A loop is cut open elsewhere in each call, so that every seam is the middle of most passes. */
-static estimate denoise_all(walk_context *w, const tensor *x, double sigma) {
-    int64_t N = x->shape[1], shift = w->circular ? (int64_t) (w->turn++ * 37 % (uint64_t) N) : 0;
+/* The network over x turned by `shift` positions around the end, turned back. */
+static estimate denoise_turned(walk_context *w, const tensor *x, double sigma, int64_t shift) {
+    int64_t N = x->shape[1];
     scope_begin();
     int64_t *at = NEW_ARRAY(int64_t, N);
     for (int64_t i = 0; i < N; i++) at[(i + shift) % N] = i;
@@ -105,6 +105,30 @@ static estimate denoise_all(walk_context *w, const tensor *x, double sigma) {
     if (shift && e.noise) e.noise = rolled(e.noise, N - shift);
     if (e.noise) SCOPE_END_KEEP(&e.clean, &e.noise);
     else e.clean = scope_end_keep(e.clean);
+    return e;
+}
+
+/* Adds y to x, of each position as much as it is the farther from the cut that y was seen from. */
+static void mix_cuts(tensor *x, const tensor *y, int64_t shift, int64_t other) {
+    const int64_t N = x->shape[1], C = x->shape[2];
+    for (int64_t i = 0; i < N; i++) {
+        const int64_t a = (i + shift) % N, b = (i + other) % N;
+        const float near = (float) (a + 1 < N - a ? a + 1 : N - a), far = (float) (b + 1 < N - b ? b + 1 : N - b),
+                    part = far / (near + far);
+        for (int64_t c = 0; c < C; c++) f32(x)[i * C + c] += part * (f32(y)[i * C + c] - f32(x)[i * C + c]);
+    }
+}
+
+/* A loop is cut open elsewhere in each call, so that every seam is the middle of most passes. Where sounds are learned to begin with
+ * their window, a loop is seen from two cuts at once: else its first call would let it begin at one. */
+static estimate denoise_all(walk_context *w, const tensor *x, double sigma) {
+    int64_t N = x->shape[1], shift = w->circular ? (int64_t) (w->turn++ * 37 % (uint64_t) N) : 0;
+    const estimate e = denoise_turned(w, x, sigma, shift);
+    if (!w->circular || !w->row->begins_with_window || e.noise) return e;
+    const int64_t other = (shift + N / 2) % N;
+    scope_begin();
+    mix_cuts(e.clean, denoise_turned(w, x, sigma, other).clean, shift, other);
+    scope_end();
     return e;
 }
 

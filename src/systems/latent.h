@@ -17,10 +17,11 @@ struct latent_row {
     int64_t window, overlap; /* positions the network sees at once, at most; that neighbours share */
     int64_t steps;
     double guidance;
-    double least, most;  /* sigma of the levels a schedule may visit */
-    process process;     /* how the network mixes signal and noise */
-    bool channels_first; /* how its original lays out the noise it draws */
-    bool path_of_seed;   /* and whether its Brownian path has the seed itself, over all of least .. most */
+    double least, most;      /* sigma of the levels a schedule may visit */
+    process process;         /* how the network mixes signal and noise */
+    bool channels_first;     /* how its original lays out the noise it draws */
+    bool begins_with_window; /* sounds of training begin where their window does */
+    bool path_of_seed;       /* and whether its Brownian path has the seed itself, over all of least .. most */
     float peak; /* of sounds in training: those started from are brought there; 0: they are taken as they are */
     /* Its own levels, from where `strength` of the way back to noise is gone. NULL: even in the time of rectified flow. */
     levels (*levels)(const model *m, int64_t steps, double strength);

@@ -166,7 +166,7 @@ int32_t mel_dit_class_like(const model *m, const char *text, int32_t nearest[NEA
 /* --- guidance --- */
 
 /* Pitches are the faintest of the handles: where nothing is said they pull so much more than the others. Measured: docs/sound.md. */
-static const double MELODY_PULL = 2.5;
+static const double MELODY_PULL = 1.5;
 
 /* What a handle adds, and how strongly. */
 typedef struct {
@@ -354,7 +354,8 @@ asked_for *ask_mel_dit(const model *m, const sound_request *asked, int64_t sampl
     }
     a->text = all.text;
     a->seconds = (float) ((double) samples / m->rate);
-    if (positions > LONGEST) a->seconds = (float) ((double) LONGEST * (double) m->hop / m->rate);
+    /* Longer sounds are seen in parts, and a loop has no beginning either. */
+    if (positions > LONGEST || r->loop) a->seconds = (float) ((double) LONGEST * (double) m->hop / m->rate);
     a->stride = (r->loop ? (double) samples / (double) positions : (double) m->hop) / m->rate;
     a->bpm = r->loop ? loop_tempo(r->bpm, (double) samples / m->rate) : r->bpm;
     if (r->mel) a->coarse = coarse_of(m, r, positions);
