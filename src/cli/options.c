@@ -55,11 +55,11 @@ const option OPTION_TABLE[OPTS] = {
                  NULL},
     [OPT_CLASS] = {GROUP_MAKE, "class", 'c', KIND_TEXT, "NAME", NULL, 0, 0, NULL,
                    "what to make, by name or number (see hiss classes); default: any", NULL},
-    [OPT_GUIDANCE] =
-        {GROUP_MAKE, "guidance", 'g', KIND_TEXT, "SCALE[,HANDLE=SCALE...]", NULL, 0, 100, NULL,
-         "how strongly to follow what is asked for, all of it or text, class, mel, reference each; 1: as trained; "
-         "default: the model's own",
-         NULL},
+    [OPT_GUIDANCE] = {GROUP_MAKE, "guidance", 'g', KIND_TEXT, "SCALE[,HANDLE=SCALE...]", NULL, 0, 100, NULL,
+                      "how strongly to follow what is asked for, all of it or text, class, mel, reference, tempo, "
+                      "melody each; 1: as trained; "
+                      "default: the model's own",
+                      NULL},
     [OPT_PROMPTS] = {GROUP_MAKE, "prompts", 0, KIND_PATH, "FILE.tsv", NULL, 0, 0, NULL,
                      "a list of prompts: a sound of each into the folder, with a manifest for hiss eval; columns "
                      "prompt (or caption), "
