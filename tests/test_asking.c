@@ -548,6 +548,7 @@ static void test_music_options(void **state) {
     expect("generate --model tiny --class violoncellos -o a.wav", 2, "the nearest are '");
     expect("generate --model tiny bell --chords \"Dm X\" --seconds 0.5 -o a.wav", 2, "'X'");
     expect("generate --model tiny bell --chords C --melody words.wav --seconds 0.5 -o a.wav", 2, "--melody");
+    expect("generate --model drums --chords C -o a.wav", 2, "cannot be asked for chords");
     expect("generate --model tiny bell --melody words.wav --seconds 0.5 -o sung.wav", 0, "");
     expect("generate --model tiny bell --seconds 0.5 -o unsung.wav", 0, "");
     expect("generate --model tiny bell --chords \"C G\" --seconds 0.5 -o accompanied.wav", 0, "");

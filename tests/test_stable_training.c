@@ -380,6 +380,15 @@ static void test_adapter_runs(void **state) {
     scope_end();
 }
 
+static void expect_window(const model *m) {
+    sound_request request = sound_request_for(m);
+    request.prompt = "rain";
+    request.steps = 1;
+    int64_t frames = 0;
+    generate_sounds(m, &request, take, &frames);
+    assert_int_equal(frames, WINDOW * HOP);
+}
+
 /* In bf16 weights are packed elsewhere, from the file and the adapters; a hang is what this once did. */
 static void test_adapters_in_bf16(void **state) {
     (void) state;
@@ -395,12 +404,7 @@ static void test_adapters_in_bf16(void **state) {
     train_run(&o);
     model *m = model_open(in_folder("small"));
     model_adapt(m, in_folder("lora/adapter.safetensors"), 1);
-    sound_request request = sound_request_for(m);
-    request.prompt = "rain";
-    request.steps = 1;
-    int64_t frames = 0;
-    generate_sounds(m, &request, take, &frames);
-    assert_int_equal(frames, WINDOW * HOP);
+    expect_window(m);
     precision_set(PRECISION_AUTO);
     scope_end();
 }
@@ -481,12 +485,7 @@ static void test_autoencoder(void **state) {
     count_changed(in_folder("decoder"), "pretransform.model.decoder.", &changed, &others);
     assert_true(changed > 20 && others == 0);
     const model *m = model_open(in_folder("decoder")); /* it is still the whole model, with its T5 */
-    sound_request request = sound_request_for(m);
-    request.prompt = "rain";
-    request.steps = 1;
-    int64_t frames = 0;
-    generate_sounds(m, &request, take, &frames);
-    assert_int_equal(frames, WINDOW * HOP);
+    expect_window(m);
     train_coder("coder", "true", 9, false);
     count_changed(in_folder("coder"), "pretransform.model.", &changed, &others);
     assert_true(changed > 40 && others == 0);

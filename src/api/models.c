@@ -147,9 +147,7 @@ static void set_music(const hiss_request *q, sound_request *r) {
     if (q->bpm != 0 && !(q->bpm >= SLOWEST_BPM && q->bpm <= FASTEST_BPM))
         fail(HISS_ERROR_ARGUMENT, "bpm %g: from %d to %d, or 0", q->bpm, SLOWEST_BPM, FASTEST_BPM);
     r->bpm = q->bpm;
-    r->key = q->key ? key_named(q->key) : -1;
-    if (q->key && r->key < 0)
-        fail(HISS_ERROR_ARGUMENT, "key '%s': give a note and major or minor, such as \"B flat major\"", q->key);
+    if (q->key) r->key = key_named("key", q->key);
     r->chords = q->chords;
     r->melody = kept_audio(q->melody);
     r->prompt = prompt_with_music(q->prompt, r->bpm, r->key);

@@ -36,20 +36,18 @@ static bool is_musical(const char *words) {
 }
 
 /* Whether a tempo or pitches are asked for, by options, the prompt or one of a list. */
-static bool asks_music(const arguments *a) {
+static bool asks_music(const arguments *a, const prompt_list *l) {
     if (a->given[OPT_BPM] || text(a, OPT_KEY) || text(a, OPT_CHORDS) || text(a, OPT_MELODY)) return true;
     if (a->name_count && is_musical(a->names[0])) return true;
-    if (!text(a, OPT_PROMPTS)) return false;
-    const prompt_list l = prompts_read(text(a, OPT_PROMPTS));
-    bool any = false;
-    for (size_t i = 0; i < l.count; i++) any |= is_musical(l.rows[i].prompt);
-    return any;
+    for (size_t i = 0; i < l->count; i++)
+        if (is_musical(l->rows[i].prompt)) return true;
+    return false;
 }
 
 /* A model's few-step network lies beside it. What is named is taken as it is, unless it is asked for fast. */
-static const char *model_path(const arguments *a) {
+static const char *model_path(const arguments *a, const prompt_list *l) {
     const char *named = text(a, OPT_MODEL);
-    const char *usual = named || wants(a, "best") ? NULL : shipped_sound(!wants(a, "fast") && asks_music(a));
+    const char *usual = named || wants(a, "best") ? NULL : shipped_sound(!wants(a, "fast") && asks_music(a, l));
     if (!named) return usual ? usual : shipped_model("sound");
     named = model_named(named);
     const char *few = format("%s%s", without_slash(named), FEW_STEP);
@@ -188,21 +186,20 @@ static void make(writing *w, const model *m) {
 /* --- lists of prompts --- */
 
 /* A sound of each, with seeds of its own, and the list of them as a manifest. */
-static void make_all(writing *w, const model *m, sound_request *r) {
+static void make_all(writing *w, const model *m, sound_request *r, const prompt_list *l) {
     const char *out = text(w->a, OPT_OUT), *manifest = path_join(out, "manifest.tsv");
-    const prompt_list l = prompts_read(text(w->a, OPT_PROMPTS));
     if (w->a->name_count) fail(HISS_ERROR_ARGUMENT, "--prompts and a prompt: give one of them");
     if (r->count != 1) fail(HISS_ERROR_ARGUMENT, "--prompts makes one sound of each prompt: leave --count out");
     if (!means_folder(out)) fail(HISS_ERROR_ARGUMENT, "--out %s: --prompts makes several files: name a folder", out);
     char *list = copy_string("path\tclass\tcaption\n");
-    for (size_t i = 0; i < l.count; i++, r->seed++) {
-        const prompt_row *row = &l.rows[i];
+    for (size_t i = 0; i < l->count; i++, r->seed++) {
+        const prompt_row *row = &l->rows[i];
         r->prompt = row->prompt;
         if (!w->a->given[OPT_SECONDS]) r->seconds = row->seconds;
         w->stem = format("%03zu-%s", i + 1, file_stem(row->prompt));
         make(w, m);
         list = format("%s%s.wav\t%s\t%s\n", list, w->stem, row->class ? row->class : "", row->prompt);
-        progress("prompts", (int64_t) i + 1, (int64_t) l.count);
+        progress("prompts", (int64_t) i + 1, (int64_t) l->count);
     }
     file_write(manifest, list, strlen(list));
     say(w->a, "%s", manifest);
@@ -210,7 +207,9 @@ static void make_all(writing *w, const model *m, sound_request *r) {
 
 static void run(const arguments *a) {
     check_sound_path(a);
-    model *m = model_open(model_path(a));
+    const char *prompts = text(a, OPT_PROMPTS);
+    const prompt_list l = prompts ? prompts_read(prompts) : (prompt_list){0};
+    model *m = model_open(model_path(a, &l));
     if (text(a, OPT_LORA)) model_adapt(m, text(a, OPT_LORA), number(a, OPT_LORA_STRENGTH, 1));
     else if (flag(a, OPT_LORA_STRENGTH))
         fail(HISS_ERROR_ARGUMENT, "--lora-strength: of which adapters? Name them (--lora FILE)");
@@ -227,9 +226,9 @@ static void run(const arguments *a) {
     writing w = {a, &r, "sound", list, flag(a, OPT_STEPS_PICTURE) ? watch_steps(&r) : NULL};
     if (r.prompt) w.stem = file_stem(r.prompt);
     else if (r.class >= 0) w.stem = m->classes ? m->classes[r.class] : format("class-%d", r.class);
-    if (text(a, OPT_PROMPTS)) make_all(&w, m, &r);
+    if (prompts) make_all(&w, m, &r, &l);
     else make(&w, m);
-    if (!text(a, OPT_PROMPTS)) tell_seeds(a, r.seed, r.count, (double) request_samples(m, &r) / m->rate);
+    if (!prompts) tell_seeds(a, r.seed, r.count, (double) request_samples(m, &r) / m->rate);
     say_json(a, result);
 }
 

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "cli/choices.h"
 #include "nn/lora.h"
+#include "text/musical.h"
 
 /* Beyond this a seed would not survive the way through a JSON number. */
 static const double SEED_MOST = 9007199254740991.0;
@@ -113,7 +114,7 @@ const option OPTION_TABLE[OPTS] = {
                  "other numbers that a model of stable-audio-tools is conditioned on, by their ids", NULL},
     [OPT_TEXT_ENCODER] = {GROUP_STABLE, "text-encoder", 0, KIND_PATH, "FOLDER", NULL, 0, 0, NULL,
                           "the T5 of a Stable Audio model, if it lies neither in its folder nor beside it", NULL},
-    [OPT_BPM] = {GROUP_MAKE, "bpm", 0, KIND_NUMBER, "BEATS", "a minute", 20, 400, NULL,
+    [OPT_BPM] = {GROUP_MAKE, "bpm", 0, KIND_NUMBER, "BEATS", "a minute", SLOWEST_BPM, FASTEST_BPM, NULL,
                  "tempo: said to the model with the prompt, and what --bars counts in", NULL},
     [OPT_KEY] = {GROUP_MAKE, "key", 0, KIND_TEXT, "KEY", NULL, 0, 0, NULL,
                  "key of music, such as \"D minor\": a tune in it is made up of the seed and followed", NULL},

@@ -132,13 +132,8 @@ static void read_continued(const arguments *a, const model *m, sound_request *r)
 static void read_music(const arguments *a, sound_request *r) {
     r->bpm = number(a, OPT_BPM, 0);
     r->chords = text(a, OPT_CHORDS);
-    if (r->chords && text(a, OPT_MELODY)) fail(HISS_ERROR_ARGUMENT, "--chords and --melody: give one of them");
     if (text(a, OPT_MELODY)) r->melody = audio_read(text(a, OPT_MELODY));
-    if (!text(a, OPT_KEY)) return;
-    r->key = key_named(text(a, OPT_KEY));
-    if (r->key < 0)
-        fail(HISS_ERROR_ARGUMENT, "--key %s: give a note and major or minor, such as \"B flat major\"",
-             text(a, OPT_KEY));
+    if (text(a, OPT_KEY)) r->key = key_named("--key", text(a, OPT_KEY));
 }
 
 /* The length of some bars. */

@@ -51,6 +51,7 @@ bool request_watches(const sound_request *r, int64_t step, int64_t steps) {
 
 static void check_common(const model *m, const sound_request *r) {
     sample_check(m, r);
+    if (r->chords && r->melody) fail(HISS_ERROR_ARGUMENT, "chords and a melody (--chords, --melody): give one of them");
     if (r->count < 1) fail(HISS_ERROR_ARGUMENT, "count %lld: make at least one sound", (long long) r->count);
     if (r->class >= m->class_count)
         fail(HISS_ERROR_ARGUMENT, "class %d: %s has %lld", r->class, m->path, (long long) m->class_count);
@@ -58,6 +59,8 @@ static void check_common(const model *m, const sound_request *r) {
                         : r->negative         ? "a negative prompt"
                         : r->mel              ? "a rough mel"
                         : r->reference        ? "a reference"
+                        : r->melody           ? "a melody"
+                        : r->chords           ? "chords"
                         : r->init             ? "a sound to start from"
                         : r->loop             ? "a loop"
                         : r->vocoder          ? "another vocoder"

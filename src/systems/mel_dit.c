@@ -65,47 +65,49 @@ static const tensor *stack(const asked_for *a, const tensor *(*of)(const asked_f
 static const tensor *text_of(const asked_for *a, int i) { return a->branches[i].text; }
 static const tensor *style_row(const asked_for *a, int i) { return a->branches[i].style; }
 
-static const tensor *stack_coarse(const asked_for *a, const int64_t *at, int64_t n) {
-    if (!a->coarse) return NULL;
-    int64_t C = a->coarse->shape[2];
-    tensor *y = tensor_zero(F32, SHAPE(a->count, n, C));
-    for (int b = 0; b < a->count; b++)
-        for (int64_t i = 0; i < n; i++) {
-            float *to = f32(y) + (b * n + i) * C;
-            if (a->branches[b].coarse) memcpy(to, f32(a->coarse) + at[i] * C, (size_t) C * sizeof(float));
-            else to[C - 1] = 1;
+/* What is said of a position, C numbers, and which branches are told. */
+typedef struct {
+    int64_t C;
+    bool (*told)(const branch *b);
+    void (*say)(const model *m, const asked_for *a, int64_t position, float *to);
+} course;
+
+/* Of all branches at these positions [branches, n, C + 1], off where a branch is not told. */
+static const tensor *stack_course(const model *m, const asked_for *a, const int64_t *at, int64_t n, course c) {
+    tensor *y = tensor_zero(F32, SHAPE(a->count, n, c.C + 1));
+    scope_begin();
+    float *row = NEW_ARRAY(float, c.C);
+    for (int64_t i = 0; i < n; i++) {
+        c.say(m, a, at[i], row);
+        for (int b = 0; b < a->count; b++) {
+            float *to = f32(y) + (b * n + i) * (c.C + 1);
+            if (c.told(&a->branches[b])) memcpy(to, row, (size_t) c.C * sizeof(float));
+            else to[c.C] = 1;
         }
+    }
+    scope_end();
     return y;
 }
 
-/* Where the beats are at these positions; NULL if no branch is told. */
-static const tensor *stack_clock(const model *m, const asked_for *a, const int64_t *at, int64_t n) {
-    const int64_t frames = mel_dit_sizes(m->network)->frames, C = beat_clock_width(frames) + 1;
-    if (!(a->bpm > 0)) return NULL;
-    tensor *y = tensor_zero(F32, SHAPE(a->count, n, C));
-    for (int b = 0; b < a->count; b++)
-        for (int64_t i = 0; i < n; i++) {
-            float *to = f32(y) + (b * n + i) * C;
-            if (a->branches[b].tempo)
-                beat_clock(to, a->bpm, (double) at[i] * a->stride, a->stride / (double) frames, frames);
-            else to[C - 1] = 1;
-        }
-    return y;
+static bool told_coarse(const branch *b) { return b->coarse; }
+static bool told_tempo(const branch *b) { return b->tempo; }
+static bool told_melody(const branch *b) { return b->melody; }
+
+static void say_coarse(const model *m, const asked_for *a, int64_t position, float *to) {
+    const int64_t C = a->coarse->shape[2];
+    (void) m;
+    memcpy(to, f32(a->coarse) + position * C, (size_t) C * sizeof(float));
 }
 
-/* Which pitch classes are to sound there; the same. */
-static const tensor *stack_melody(const asked_for *a, const int64_t *at, int64_t n) {
-    enum { C = PITCH_CLASSES + 1 };
-    if (!a->melody && !a->composed) return NULL;
-    tensor *y = tensor_zero(F32, SHAPE(a->count, n, C));
-    for (int b = 0; b < a->count; b++)
-        for (int64_t i = 0; i < n; i++) {
-            float *to = f32(y) + (b * n + i) * C;
-            if (!a->branches[b].melody) to[C - 1] = 1;
-            else if (a->melody) memcpy(to, f32(a->melody) + at[i] * PITCH_CLASSES, PITCH_CLASSES * sizeof(float));
-            else composed_at(a->composed, a->seed, ((double) at[i] + 0.5) * a->stride, to);
-        }
-    return y;
+static void say_beats(const model *m, const asked_for *a, int64_t position, float *to) {
+    const int64_t frames = mel_dit_sizes(m->network)->frames;
+    beat_clock(to, a->bpm, (double) position * a->stride, a->stride / (double) frames, frames);
+}
+
+static void say_pitches(const model *m, const asked_for *a, int64_t position, float *to) {
+    (void) m;
+    if (a->melody) memcpy(to, f32(a->melody) + position * PITCH_CLASSES, PITCH_CLASSES * sizeof(float));
+    else composed_at(a->composed, a->seed, ((double) position + 0.5) * a->stride, to);
 }
 
 /* Tunes are made up of the sound's seed. */
@@ -129,13 +131,16 @@ static estimate denoise(const model *m, const void *asked, const tensor *x, doub
         classes[b] = a->branches[b].class;
         for (int64_t i = 0; i < n * P; i++) f32(z)[b * n * P + i] = level * f32(x)[i];
     }
+    const course coarse = {a->coarse ? a->coarse->shape[2] : 0, told_coarse, say_coarse},
+                 beats = {beat_clock_width(mel_dit_sizes(m->network)->frames), told_tempo, say_beats},
+                 pitches = {PITCH_CLASSES, told_melody, say_pitches};
     mel_dit_condition c = {.seconds = seconds,
                            .classes = classes,
                            .text = stack(a, text_of),
-                           .coarse = stack_coarse(a, at, n),
+                           .coarse = a->coarse ? stack_course(m, a, at, n, coarse) : NULL,
                            .style = stack(a, style_row),
-                           .clock = stack_clock(m, a, at, n),
-                           .melody = stack_melody(a, at, n),
+                           .clock = a->bpm > 0 ? stack_course(m, a, at, n, beats) : NULL,
+                           .melody = a->melody || a->composed ? stack_course(m, a, at, n, pitches) : NULL,
                            .jump = jump,
                            .guidance = inside};
     const float *w = f32(mel_dit_forward(m->network, z, t, &c));

@@ -112,7 +112,7 @@ static const tensor *coarse_of(const model *m, const sound_request *r, int64_t p
         fail(HISS_ERROR_ARGUMENT, "the rough mel is silent: give a course that the sound is to follow");
     tensor *coarse = mel_coarse(p, normal_of(m, r->mel, positions * p->frames));
     if (r->mel_blur > 0) blur(coarse, r->mel_blur);
-    return handle_rows(coarse, 1, NULL);
+    return coarse;
 }
 
 static const tensor *style_of(const model *m, const audio *reference) {

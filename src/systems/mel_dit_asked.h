@@ -21,7 +21,7 @@ enum { MOST_BRANCHES = REQUEST_HANDLES + 1, WAY = 32 /* steps between two prompt
 typedef struct {
     branch branches[MOST_BRANCHES];
     int count;
-    const tensor *coarse;       /* [1, N, M / 8 + 1] of all positions, or NULL */
+    const tensor *coarse;       /* [1, N, M / 8] of all positions, or NULL */
     const tensor *text, *style; /* what was asked for first */
     /* Where it changes, rows over the sound's length, else NULL. */
     const tensor *text_way[WAY + 1], *style_way[WAY + 1];

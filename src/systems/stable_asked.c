@@ -22,6 +22,8 @@ static void refuse_others(const model *m, const sound_request *r) {
     const char *asked = r->mel                                    ? "a rough mel"
                         : r->reference && r->reference != r->init ? "a reference"
                         : r->blend                                ? "a second prompt"
+                        : r->melody                               ? "a melody"
+                        : r->chords                               ? "chords"
                         : r->vocoder                              ? "a vocoder"
                                                                   : NULL;
     if (asked) fail(HISS_ERROR_ARGUMENT, "%s cannot be asked for %s", m->path, asked);

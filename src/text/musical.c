@@ -78,4 +78,9 @@ music_request music_asked(const char *words) {
     return r;
 }
 
-int key_named(const char *name) { return key_number(music_asked(format("in %s", name)).key); }
+int key_named(const char *asker, const char *name) {
+    const int key = key_number(music_asked(format("in %s", name)).key);
+    if (key < 0)
+        fail(HISS_ERROR_ARGUMENT, "%s %s: give a note and major or minor, such as \"B flat major\"", asker, name);
+    return key;
+}

@@ -17,8 +17,8 @@ const char *key_name(music_key k);
 int key_number(music_key k);
 music_key key_of_number(int number);
 
-/* "D minor" alone; -1: no key. */
-int key_named(const char *name);
+/* "D minor" alone; fails on others. asker: "--key", for the message. */
+int key_named(const char *asker, const char *name);
 
 /* What words ask for: "105 BPM", "90 beats per minute"; "in B flat major", "F# minor", "in d minor". bpm 0 and tonic -1 where they
  * say nothing. */

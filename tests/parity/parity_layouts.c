@@ -156,13 +156,18 @@ static void lay_sigmas(scheduler *s, config o, config set) {
     }
 }
 
-static void lay_heun(scheduler *s, config o, config set) {
-    lay_sigmas(s, o, set);
+/* Two calls a step, the last one with a single one; these levels are listed. */
+static void tell_twice(scheduler *s, const double *levels) {
     s->told = doubled(s->steps, s->n);
     s->told_count = 2 * s->n - 1;
-    s->listed = doubled(s->levels, s->n);
+    s->listed = doubled(levels, s->n);
     s->listed[2 * s->n - 1] = 0;
     s->listed_count = 2 * s->n;
+}
+
+static void lay_heun(scheduler *s, config o, config set) {
+    lay_sigmas(s, o, set);
+    tell_twice(s, s->levels);
 }
 
 /* A call at the level and one inside the step. */
@@ -273,11 +278,7 @@ static void lay_flow(scheduler *s, config o, config set) {
     if (config_bool(o, "stochastic_sampling", false)) s->kind = sampler_find("ping-pong");
     s->options.slopes = PROCESS_STRAIGHT;
     if (!heun) return;
-    s->told = doubled(s->steps, s->n);
-    s->told_count = 2 * s->n - 1;
-    s->listed = doubled(s->own, s->n);
-    s->listed[2 * s->n - 1] = 0;
-    s->listed_count = 2 * s->n;
+    tell_twice(s, s->own);
 }
 
 /* LCM, TCD: some of the steps that were distilled. */
