@@ -504,18 +504,19 @@ static void test_compose(void **state) {
     for (uint64_t seed = 0; seed < 20; seed++) assert_int_equal(sounding(melody, seed, 0) & ~D_MINOR_SCALE, 0);
     unsigned differ = 0;
     float strength[12], other[12];
-    composed_at(melody, 0, 6, other);
-    for (uint64_t seed = 1; seed < 20; seed++) {
-        composed_at(melody, seed, 6, strength);
-        differ += memcmp(strength, other, sizeof other) != 0;
-    }
-    assert_true(differ > 9);
+    for (uint64_t seed = 1; seed < 20; seed++)
+        for (double t = 3; t < 16; t += 1) {
+            composed_at(melody, 0, t, other);
+            composed_at(melody, seed, t, strength);
+            differ += memcmp(strength, other, sizeof other) != 0;
+        }
+    assert_true(differ > 19 * 4); /* of 13 times of each */
     composed_at(melody, 5, 0.1, strength);
     assert_true(strength[D] == 1); /* begins at home */
     r = musical("a rising C major scale", 0, NULL, 0, false);
     assert_int_equal(sounding(compose(&r, 16), 1, 0), C_MAJOR);
-    composed_at(compose(&r, 16), 1, 5, strength);
-    assert_true(strength[4] == 1); /* the third of eight notes: E */
+    composed_at(compose(&r, 16), 1, 4, strength);
+    assert_true(strength[4] == 1); /* the third of eight notes, the last three times as long: E */
     r = musical("an organ chord", D_MINOR, NULL, 0, false);
     assert_int_equal(sounding(compose(&r, 16), 1, 0), 1 << 2 | 1 << 5 | 1 << 9);
     r = musical("a band playing music", -1, "Dm  Bb", 120, false); /* two seconds each */

@@ -10,6 +10,7 @@
 #include "text/musical.h"
 
 enum { CLASSES = 12, DEGREES = 7, BEATS = 4, EIGHTHS = 8, MOST_CHORDS = 256, PURPOSE = 0x70 };
+enum { SCALE_END = 3 /* notes that the last of a scale lasts */ };
 static const double USUAL_BPM = 100;
 
 typedef enum { TUNE_CHORD, TUNE_RISING, TUNE_FALLING, TUNE_PIECE, TUNE_MELODY } tune;
@@ -29,7 +30,7 @@ struct composition {
 };
 
 static const int SCALES[2][DEGREES] = {{0, 2, 4, 5, 7, 9, 11}, {0, 2, 3, 5, 7, 8, 10}};
-static const int PROGRESSIONS[2][4] = {{0, 4, 5, 3}, {0, 5, 6, 0}}; /* degrees: I V vi IV; i VI VII i */
+static const int PROGRESSIONS[2][4] = {{0, 4, 0, 3}, {0, 4, 0, 5}}; /* degrees: I V I IV; i v i VI */
 
 static int pitch_of(music_key key, int degree) {
     const int turned = (degree % DEGREES + DEGREES) % DEGREES;
@@ -116,21 +117,35 @@ composition *compose(const sound_request *r, double seconds) {
 
 /* --- what sounds when --- */
 
-/* The melody in an eighth of a bar. The first and third beats are tones of the chord, the others lie a step or two beside the one before;
- * three beats in ten are halved. Of the triad the root is the likeliest, which lets a key be heard. */
+/* A tone of the triad: how likely the root and the fifth are, the rest is the third's. */
+static int tone_of(const chord *k, double u, double root, double fifth) {
+    return u < root ? k->root : u < root + fifth ? k->fifth : k->third;
+}
+
+static int degree_in(music_key key, int class) {
+    int degree = DEGREES - 1;
+    while (degree >= 0 && pitch_of(key, degree) != class) degree--;
+    return degree;
+}
+
+/* The melody in an eighth of a bar. The first and third beats are tones of the chord, and six in ten of the other beats hold them, the
+ * rest lie a step or two beside; slow tunes halve three beats in ten. The first bar tells the root and the third, the root is the
+ * likeliest to begin a bar, and notes are long enough to be heard: so a key shows. */
 static int melody_class(const composition *c, uint64_t seed, int64_t bar, int eighth, const chord *under) {
     static const int STEPS[] = {-2, -1, -1, 1, 1, 2};
+    static const double HELD = 0.6, HALVED = 0.3, SLOW_BPM = 110;
+    enum { HOLD = 100, HALVE = 200 }; /* draws of their own */
     const random_key key = random_child(random_child((random_key){seed, PURPOSE}, PURPOSE), (uint64_t) bar);
-    const int strong = eighth / 4 * 4; /* of the beat that the walk begins at */
-    const double u = bar || strong ? random_uniform(key, (uint64_t) strong) : 0;
-    const int from = u < 0.5 ? under->root : u < 0.8 ? under->fifth : under->third;
-    int degree = 0;
-    for (int d = 0; d < DEGREES; d++)
-        if (pitch_of(c->key, d) == from) degree = d;
-    if (pitch_of(c->key, degree) != from && eighth == strong) return from; /* a chord beyond the key */
-    for (int i = strong + 1; i <= eighth; i++)
-        if (i % 2 == 0 || random_uniform(key, (uint64_t) (100 + i)) < 0.3)
-            degree += STEPS[random_below(key, (uint64_t) i, sizeof STEPS / sizeof *STEPS)];
+    const int beat = eighth / 2, strong = beat / 2 * 2;
+    const double u = random_uniform(key, (uint64_t) strong);
+    int tone = strong ? tone_of(under, u, 0.4, 0.35) : tone_of(under, u, 0.85, 0.08);
+    if (!bar) tone = strong ? under->third : under->root;
+    int degree = degree_in(c->key, tone);
+    if (degree < 0) return tone; /* a chord beyond the key */
+    if (beat > strong && random_uniform(key, (uint64_t) (HOLD + beat)) >= HELD)
+        degree += STEPS[random_below(key, (uint64_t) beat, sizeof STEPS / sizeof *STEPS)];
+    if (eighth % 2 && c->bpm <= SLOW_BPM && random_uniform(key, (uint64_t) (HALVE + eighth)) < HALVED)
+        degree += STEPS[random_below(key, (uint64_t) (HALVE + HOLD + eighth), sizeof STEPS / sizeof *STEPS)];
     return pitch_of(c->key, degree);
 }
 
@@ -157,7 +172,7 @@ void composed_at(const composition *c, uint64_t seed, double seconds, float stre
     if (c->kind == TUNE_CHORD) {
         sound_chord(strength, &home, 1);
     } else if (c->kind == TUNE_RISING || c->kind == TUNE_FALLING) {
-        const int step = (int) fmin(floor(fmax(seconds, 0) / c->seconds * (DEGREES + 1)), DEGREES);
+        const int step = (int) fmin(floor(fmax(seconds, 0) / c->seconds * (DEGREES + SCALE_END)), DEGREES);
         sound_note(strength, pitch_of(c->key, c->kind == TUNE_RISING ? step : DEGREES - step));
     } else {
         const bool alone = c->kind == TUNE_MELODY && !c->named; /* a melody stays at home */
