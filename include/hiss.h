@@ -108,7 +108,7 @@ typedef struct hiss_span {
 /* What a sound is to be. Every model takes the first part; what else it cannot follow is an ARGUMENT error that says so, as is a value
  * out of range. Strings, sounds and mel spectrograms stay the caller's and are read during the call alone. */
 typedef struct hiss_request {
-    double seconds; /* 0: as long as the model was trained on, or as init */
+    double seconds; /* 0: as such sounds last where the model knows, else as it was trained on, or as init */
     uint64_t seed;  /* the same seed gives the same samples */
     const char
         *seed_like;       /* "hiss", "torch" (PyTorch's CPU noise) or "torch-cuda" (its noise on an H100); NULL: hiss */

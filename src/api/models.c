@@ -215,8 +215,9 @@ static void keep_whole(void *context, int64_t i, const audio *sound) {
 
 static void generate_body(void *argument) {
     sound_call *c = argument;
-    const sound_request r = as_request(c->m, c->request);
+    sound_request r = as_request(c->m, c->request);
     request_check(c->m, &r);
+    request_settle(c->m, &r);
     audio *whole = audio_new(request_samples(c->m, &r), c->m->channels, c->m->rate);
     generate_sounds(c->m, &r, keep_whole, whole);
     c->result = audio_to_keep(whole);
@@ -243,6 +244,7 @@ static void stream_body(void *argument) {
     sound_request r = as_request(c->m, c->request);
     r.stream = true;
     request_check(c->m, &r);
+    request_settle(c->m, &r);
     if (has_pieces(c->m, &r)) generate_pieces(c->m, &r, 0, hand_on, c);
     else generate_sounds(c->m, &r, hand_on_whole, c);
 }

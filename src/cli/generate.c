@@ -95,7 +95,7 @@ static void watch_step(void *context, int64_t step, double noise, const audio *s
 
 typedef struct {
     const arguments *a;
-    const sound_request *request;
+    sound_request *request;
     const char *stem;
     json_t *list;
     strip *steps; /* NULL: not drawn */
@@ -178,6 +178,7 @@ static void write_pieces(const writing *w, const model *m, int64_t i) {
 }
 
 static void make(writing *w, const model *m) {
+    request_settle(m, w->request);
     if (goes_in_pieces(w, m))
         for (int64_t i = 0; i < w->request->count; i++) write_pieces(w, m, i);
     else generate_sounds(m, w->request, take, w);

@@ -23,6 +23,7 @@ struct mel_dit {
     affine jump[2], guidance[2];           /* of a few-step network */
     const tensor *coarse, *text, *classes; /* [D, M / 8 + 1], [D, E + 1], [K + 1, D] */
     const tensor *clock, *melody;          /* [D, clock + 1], [D, 12 + 1]; of one that knows music */
+    const tensor *reading;                 /* [K + 1, E + 1], of one that reads */
     block *blocks;
 };
 
@@ -58,6 +59,7 @@ mel_dit_config mel_dit_config_read(config c) {
                         .frames = config_int(c, "patch", 8, 1, 256),
                         .components = config_int(c, "components", 256, 1, 4096)};
     r.music = config_bool(c, "music", false);
+    r.reads = config_bool(c, "reads", false);
     read_few_steps(c, &r);
     if (r.width % (2 * r.heads))
         fail(HISS_ERROR_FORMAT, "%s: width %lld is no multiple of twice the heads", c.where, (long long) r.width);
@@ -127,6 +129,7 @@ mel_dit *mel_dit_bind(const mel_dit_config *c, binder *b) {
     net->out = bind_layer(b, "out", c->components, D, INIT_ZERO);
     if (c->music) net->clock = bind_matrix(b, "clock.weight", D, beat_clock_width(c->frames) + 1, INIT_ZERO);
     if (c->music) net->melody = bind_matrix(b, "melody.weight", D, PITCH_CLASSES + 1, INIT_ZERO);
+    if (c->reads) net->reading = bind_matrix(b, "reading.weight", c->classes + 1, c->text + 1, INIT_ZERO);
     return net;
 }
 
@@ -203,6 +206,11 @@ static tensor *embed(const mel_dit *net, const float *t, const mel_dit_condition
     y = add(y, apply_mlp(net->style, style), F32);
     if (net->sizes.few_steps) y = add(y, embed_step(net, c, B), F32);
     return silu(y, F32);
+}
+
+tensor *mel_dit_read(const mel_dit *net, const tensor *text) {
+    require(net->reading);
+    return linear(text, net->reading, NULL);
 }
 
 /* --- forward --- */

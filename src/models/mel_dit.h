@@ -11,12 +11,13 @@ typedef struct {
     int64_t width, blocks, heads, text, classes; /* D, .., .., E, K */
     int64_t bands, frames, components;           /* of mel_patches */
     bool music;                                  /* told beats and pitch classes */
+    bool reads;                                  /* says which class a text means, and how long its sounds are */
     bool few_steps; /* distilled: told how far its step goes, and how strong the guidance inside it is to be */
     double guidance_low, guidance_high; /* that it was taught */
 } mel_dit_config;
 
-/* Keys: width, blocks, heads, components, patch, bands, text_width, classes (a number or names), music (true or false), few_steps (an
- * object: guidance, two numbers). */
+/* Keys: width, blocks, heads, components, patch, bands, text_width, classes (a number or names), music and reads (true or false),
+ * few_steps (an object: guidance, two numbers). */
 mel_dit_config mel_dit_config_read(config c);
 
 typedef struct mel_dit mel_dit;
@@ -40,6 +41,10 @@ typedef struct {
 
 /* Rows of values [B, ..., C] -> [B, ..., C + 1], off where given[b] is false (NULL: all given). */
 tensor *handle_rows(const tensor *values, float factor, const bool *given);
+
+/* What texts mean, of a network that reads them: text [B, E + 1] as above -> [B, K + 1], logits of the classes, then the natural
+ * logarithm of the seconds that such sounds last. */
+tensor *mel_dit_read(const mel_dit *net, const tensor *text);
 
 /* z [B, N, P], t [B] -> w [B, N, P]. Of a few-step network: the w that a straight step to t + jump is to aim at in order to land
  * where the whole walk of its teacher does. */

@@ -80,7 +80,8 @@ static int32_t class_of(const model *m, const layer *l) {
 
 /* --- the sources --- */
 
-/* What a model of any length makes where a layer does not say: beds that do not come round too soon, events as long as most are. */
+/* What a model of any length makes where a layer does not say: beds that do not come round too soon, events as long as most are where
+ * the model does not know better. */
 static const double BED_SECONDS = 12, EVENT_SECONDS = 3;
 
 /* A loop's seam would not outlive a change of the rate. */
@@ -89,7 +90,9 @@ static void ask_in_words(sound_request *r, const model *m, const scene *s, const
     r->class = l->class ? model_class_for(m, l->class, format("%s: class", asker(l))) : -1;
     r->prompt = l->class ? NULL : l->prompt;
     r->loop = bed && m->rate == s->rate;
-    if (r->seconds == 0) r->seconds = bed ? BED_SECONDS : EVENT_SECONDS;
+    if (r->seconds == 0 && bed) r->seconds = BED_SECONDS;
+    request_settle(m, r);
+    if (r->seconds == 0) r->seconds = EVENT_SECONDS;
 }
 
 static sound_request request_for(sources *all, const model *m, size_t i, int64_t take) {

@@ -43,6 +43,11 @@ int64_t request_samples(const model *m, const sound_request *r) {
     return llround(samples);
 }
 
+void request_settle(const model *m, sound_request *r) {
+    const bool long_as_given = r->seconds != 0 || r->init || r->melody || r->mel || r->chords || r->blend || r->loop;
+    if (!long_as_given && m->latent && m->latent->usual_seconds) r->seconds = m->latent->usual_seconds(m, r);
+}
+
 bool request_watches(const sound_request *r, int64_t step, int64_t steps) {
     if (!r->watch || step >= steps) return false; /* adaptive walks may take more than they announce */
     int64_t most = r->most_watched < steps ? r->most_watched : steps;

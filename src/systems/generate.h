@@ -79,6 +79,8 @@ sound_request sound_request_for(const model *m);
 /* Takes the i-th sound, which lives until it returns. */
 typedef void (*take_sound)(void *context, int64_t i, const audio *sound);
 
+/* Gives a request of words or a class alone that says no length the one that such sounds have, where the model knows it. */
+void request_settle(const model *m, sound_request *r);
 /* Fails on what the model cannot do, before any work. */
 void request_check(const model *m, const sound_request *r);
 /* Samples of each of its sounds. */

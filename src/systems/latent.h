@@ -54,6 +54,8 @@ struct latent_row {
     void (*voice_end)(void *voice);
     /* The class that a text means, -1 for none, and the nearest ones in any case. NULL: not known. */
     int32_t (*class_like)(const model *m, const char *text, int32_t nearest[NEAREST_CLASSES]);
+    /* How long a sound lasts where a request says nothing, 0: not known. NULL: never known. */
+    double (*usual_seconds)(const model *m, const sound_request *r);
 };
 
 /* How a request walks: its sampler, its levels of noise. */

@@ -9,6 +9,7 @@
 #include "models/tonal_course.h"
 #include "systems/latent.h"
 #include "systems/mel_dit_asked.h"
+#include "systems/mel_dit_words.h"
 #include "systems/rows.h"
 #include "systems/vocoder.h"
 
@@ -340,7 +341,8 @@ static const struct latent_row LATENT = {.window = LONGEST,
                                          .voice_begin = voice_begin,
                                          .voice_put = voice_put,
                                          .voice_end = voice_end,
-                                         .class_like = mel_dit_class_like};
+                                         .class_like = mel_dit_class_like,
+                                         .usual_seconds = mel_dit_usual_seconds};
 
 const system_row SYSTEM_MEL_DIT = {
     .name = "mel-dit",

@@ -7,6 +7,7 @@
 #include "models/tonal_course.h"
 #include "signal/edit.h"
 #include "systems/latent_start.h"
+#include "systems/mel_dit_words.h"
 #include "systems/prompt.h"
 #include "systems/shipped.h"
 #include "text/musical.h"
@@ -136,33 +137,6 @@ static const tensor *melody_of(const model *m, const audio *sound, int64_t posit
     return tonal_course(all, P, mel_front_centres(&f));
 }
 
-/* --- texts --- */
-
-static text_encoder *encoder_of(const model *m) { return prompt_encoder(m, mel_dit_sizes(m->network)->text); }
-
-/* As the network takes them: unit vectors times sqrt(E). */
-static const tensor *text_rows(const tensor *unit) { return handle_rows(unit, sqrtf((float) unit->shape[1]), NULL); }
-
-/* A class is as near as the nearest of its name and the words for it. */
-int32_t mel_dit_class_like(const model *m, const char *text, int32_t nearest[NEAREST_CLASSES]) {
-    static const float LEAST = 0.6f; /* cosine below which words do not mean the same */
-    float cosines[NEAREST_CLASSES];
-    int n = 0;
-    scope_begin();
-    const text_encoder *e = encoder_of(m);
-    const tensor *wanted = text_embed(e, &text, 1);
-    for (int32_t c = 0; m->classes && c < m->class_count; c++) {
-        const float cosine = prompt_class_cosine(m, e, c, wanted);
-        int at = n < NEAREST_CLASSES ? n++ : n;
-        for (; at > 0 && cosines[at - 1] < cosine; at--)
-            if (at < NEAREST_CLASSES) cosines[at] = cosines[at - 1], nearest[at] = nearest[at - 1];
-        if (at < NEAREST_CLASSES) cosines[at] = cosine, nearest[at] = c;
-    }
-    scope_end();
-    for (int i = n; i < NEAREST_CLASSES; i++) nearest[i] = -1;
-    return n && cosines[0] > LEAST ? nearest[0] : -1;
-}
-
 /* --- guidance --- */
 
 /* Pitches are the faintest of the handles: where nothing is said they pull so much more than the others. Measured: docs/sound.md. */
@@ -207,10 +181,7 @@ static void give(branch *b, const branch *all, int handle) {
 
 /* Classifier-free guidance (Ho and Salimans 2022) with a weight for each handle: handles of one weight are added together, the
  * weakest first, and each addition counts times its weight. `nothing` is what all additions start from. */
-static void branch_out(asked_for *a, const sound_request *r, const branch *nothing, const branch *all) {
-    a->inside = 1;
-    pull pulls[REQUEST_HANDLES];
-    int n = pulls_of(r, pulls);
+static void branch_out(asked_for *a, const pull *pulls, int n, const branch *nothing, const branch *all) {
     branch b = *nothing;
     double before = 1;
     for (int i = 0; i < n;) {
@@ -224,25 +195,26 @@ static void branch_out(asked_for *a, const sound_request *r, const branch *nothi
     if (b.share != 0 || !a->count) a->branches[a->count++] = b;
 }
 
-/* A few-step network has guidance inside: one branch where all handles pull alike and nothing is asked away; else branches are
- * mixed as of any network. */
-static bool guided_inside(asked_for *a, const model *m, const sound_request *r, const branch *all) {
+/* The guidance that a few-step network is to hold inside it: that of the weakest handles, which every branch then has, the other weights
+ * being multiples of it. 1: none, where it was not taught that or something is asked away. */
+static double guidance_inside(const model *m, const sound_request *r, const pull *pulls, int n) {
     const mel_dit_config *c = mel_dit_sizes(m->network);
-    pull pulls[REQUEST_HANDLES];
-    int n = pulls_of(r, pulls);
-    if (!c->few_steps || r->negative || !n || pulls[0].guidance != pulls[n - 1].guidance) return false;
-    double g = pulls[0].guidance, held = fmin(g, c->guidance_high);
-    if (g < c->guidance_low) return false;
-    if (g > held)
+    if (!c->few_steps || r->negative || !n || pulls[0].guidance < c->guidance_low) return 1;
+    const double held = fmin(pulls[0].guidance, c->guidance_high);
+    if (pulls[0].guidance > held)
         warn("%s was taught guidance from %g to %g: %g is taken in place of %g", m->path, c->guidance_low,
-             c->guidance_high, held, g);
-    a->branches[a->count++] = *all;
-    a->branches[0].coarse = r->mel != NULL;
-    a->branches[0].tempo = r->bpm > 0;
-    a->branches[0].melody = is_given(r, REQUEST_MELODY);
-    a->branches[0].share = 1;
-    a->inside = (float) held;
-    return true;
+             c->guidance_high, held, pulls[0].guidance);
+    return held;
+}
+
+static void ask_branches(asked_for *a, const model *m, const sound_request *r, const branch *nothing,
+                         const branch *all) {
+    pull pulls[REQUEST_HANDLES];
+    const int n = pulls_of(r, pulls);
+    const double inside = guidance_inside(m, r, pulls, n), weakest = n ? pulls[0].guidance : 1;
+    for (int i = 0; i < n && inside != 1; i++) pulls[i].guidance /= weakest;
+    a->inside = (float) inside;
+    branch_out(a, pulls, n, nothing, all);
 }
 
 /* --- the vocoder --- */
@@ -279,7 +251,7 @@ static void lay_texts(asked_for *a, const text_encoder *e, const sound_request *
         fail(HISS_ERROR_ARGUMENT, "a prompt can change over sounds of more than 5.9 s: make a longer one");
     for (int k = 0; k <= WAY; k++) {
         const double part = r->blend_part + (r->blend_until - r->blend_part) * k / WAY;
-        a->text_way[k] = text_rows(prompt_between(e, r->prompt, r->blend, part));
+        a->text_way[k] = mel_dit_text_rows(prompt_between(e, r->prompt, r->blend, part));
     }
 }
 
@@ -338,7 +310,8 @@ static double loop_tempo(double bpm, double seconds) {
 
 asked_for *ask_mel_dit(const model *m, const sound_request *asked, int64_t samples, int64_t positions) {
     asked_for *a = NEW(asked_for);
-    const sound_request musical = with_music(m, asked), *r = &musical;
+    sound_request musical = with_music(m, asked);
+    const sound_request *r = &musical;
     branch nothing = {.class = -1}, all = {.class = r->class};
     refuse_others(m, r);
     if (r->prompt) prompt_check("prompt", r->prompt);
@@ -346,11 +319,12 @@ asked_for *ask_mel_dit(const model *m, const sound_request *asked, int64_t sampl
     if (r->blend) prompt_check("second prompt", r->blend);
     if (r->blend && !r->prompt) fail(HISS_ERROR_ARGUMENT, "a second prompt needs a first one to start from");
     if (r->prompt || r->negative) {
-        const text_encoder *e = encoder_of(m);
-        if (r->prompt) all.text = text_rows(prompt_between(e, r->prompt, r->blend, r->blend_part));
+        const text_encoder *e = mel_dit_encoder(m);
+        if (r->prompt) all.text = mel_dit_text_rows(prompt_between(e, r->prompt, r->blend, r->blend_part));
         if (r->prompt) prompt_note_language(m, e, r->prompt);
+        if (r->prompt && !r->blend && r->class < 0) musical.class = all.class = mel_dit_class_said(m, all.text);
         if (r->blend && !isnan(r->blend_until)) lay_texts(a, e, r, positions);
-        if (r->negative) nothing.text = text_rows(prompt_between(e, r->negative, NULL, 0));
+        if (r->negative) nothing.text = mel_dit_text_rows(prompt_between(e, r->negative, NULL, 0));
     }
     a->text = all.text;
     a->seconds = (float) ((double) samples / m->rate);
@@ -363,7 +337,7 @@ asked_for *ask_mel_dit(const model *m, const sound_request *asked, int64_t sampl
     else a->composed = compose(r, (double) samples / m->rate);
     if (r->reference) all.style = a->style = style_of(m, r->reference);
     if (r->reference && r->into) lay_styles(a, m, r, samples);
-    if (!guided_inside(a, m, r, &all)) branch_out(a, r, &nothing, &all);
+    ask_branches(a, m, r, &nothing, &all);
     a->vocoder = open_vocoder(m, r);
     return a;
 }

@@ -40,7 +40,5 @@ asked_for *ask_mel_dit(const model *m, const sound_request *r, int64_t samples, 
 asked_for asked_at(const asked_for *a, int64_t middle, int64_t whole);
 /* A sound as clean patches, silence behind it. */
 tensor *mel_dit_clean(const model *m, const audio *sound, int64_t positions);
-/* The class whose words mean nearly the same; -1: none. The nearest ones first. */
-int32_t mel_dit_class_like(const model *m, const char *text, int32_t nearest[NEAREST_CLASSES]);
 
 #endif

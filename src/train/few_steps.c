@@ -39,7 +39,7 @@ static void teach(void *model, const void *teacher, config recipe) {
     distilling *d = model;
     const mel_dit_config *c = mel_dit_sizes(d->student);
     sampling_defaults sampling = sampling_read(recipe);
-    static const char *const keys[] = {"guidance", "own", "teacher_steps", NULL};
+    static const char *const keys[] = {"guidance", "own", "teacher_steps", "student", NULL};
     config how = config_has(recipe, "distil") ? config_get(recipe, "distil") : config_parse("{}", 2, "distil");
     config_only(how, keys);
     d->teacher = teacher;

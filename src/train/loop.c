@@ -157,6 +157,7 @@ static void open_network(run *r) {
     r->network = system->make(r->model, b);
     r->parameters = binder_finish(b, true);
     if (from) start_from(r, from);
+    if (r->recipe->student) start_from(r, r->recipe->student);
     if (from && system->teach) system->teach(r->network, from->network, r->recipe->document);
 }
 

@@ -19,6 +19,7 @@
 #include "train/canvas.h"
 #include "train/mel_dit.h"
 
+static const float READING = 0.05f; /* weight of what is read: little, as the norm of all gradients is bounded */
 static const double LEVEL_MEAN = -0.8, LEVEL_SPREAD = 1.0,
                     NEAREST = 0.05; /* of t before the sigmoid; to the clean end */
 enum { HOP = 512, RATE = 44100 };
@@ -36,7 +37,7 @@ int64_t mel_dit_hop(config network) {
 int64_t mel_dit_mels(config network) { return mel_dit_config_read(network).bands; }
 
 const char *const MEL_DIT_KEYS[] = {"width", "blocks",     "heads", "components", "patch",
-                                    "bands", "text_width", "music", NULL};
+                                    "bands", "text_width", "music", "reads",      NULL};
 
 /* --- what it sees --- */
 
@@ -237,8 +238,7 @@ static tensor *spread(const float *values, float sign, float shift, int64_t B, i
     return t;
 }
 
-static tensor *loss(const void *model, const batch *b, loss_trace *seen) {
-    const mel_dit *net = model;
+static tensor *denoising_loss(const mel_dit *net, const batch *b, loss_trace *seen) {
     const int64_t B = b->size, P = mel_dit_sizes(net)->components;
     const tensor *normal = mel_normalise(mel_dit_patches(net), b->mel),
                  *w = mel_to_patches(mel_dit_patches(net), normal);
@@ -257,4 +257,23 @@ static tensor *loss(const void *model, const batch *b, loss_trace *seen) {
     return weighted_mse_loss(predicted, w, weight);
 }
 
-const trainable TRAIN_MEL_DIT = {MEL_DIT_ROW, .make = make, .fit = fit, .loss = loss, .few_steps = &DISTIL_MEL_DIT};
+/* How ill the class and the length of each clip are read of its text. */
+static tensor *reading_loss(const mel_dit *net, const batch *b) {
+    const int64_t B = b->size, K = mel_dit_sizes(net)->classes;
+    const tensor *said = mel_dit_read(net, handle_rows(b->text, sqrtf((float) b->text->shape[1]), NULL));
+    tensor *length = tensor_new(F32, SHAPE(B, 1));
+    for (int64_t i = 0; i < B; i++) f32(length)[i] = logf(b->seconds[i]);
+    return add(cross_entropy(slice_channels(said, 0, K), b->labels), mse_loss(slice_channels(said, K, 1), length), F32);
+}
+
+/* All that is learned: of noise, and of words. */
+static tensor *loss(const void *model, const batch *b, loss_trace *seen) {
+    tensor *error = denoising_loss(model, b, seen);
+    if (!mel_dit_sizes(model)->reads) return error;
+    return add(error, scale(reading_loss(model, b), READING, F32), F32);
+}
+
+static tensor *measure(const void *model, const batch *b) { return denoising_loss(model, b, NULL); }
+
+const trainable TRAIN_MEL_DIT = {MEL_DIT_ROW,  .make = make,       .fit = fit,
+                                 .loss = loss, .measure = measure, .few_steps = &DISTIL_MEL_DIT};

@@ -136,6 +136,17 @@ static void choose_start(recipe *r, config c, const char *from, bool distil, con
              from);
 }
 
+/* The few-step model that a student begins as, in place of its teacher: distil.student. */
+static void choose_student(recipe *r, config c) {
+    if (!config_has(c, "distil")) return;
+    config how = config_get(c, "distil");
+    const char *path = config_string(how, "student", NULL);
+    if (!path) return;
+    r->student = model_open(path);
+    if (!config_has(r->student->settings, "few_steps"))
+        fail(HISS_ERROR_ARGUMENT, "%s: student: %s is no model of few steps", how.where, path);
+}
+
 /* The model's network, with what a few-step one knows besides; the recipe may say the same, and what the network is to learn anew. */
 static void take_network(recipe *r, config c) {
     json_t *network = json_make_object();
@@ -189,6 +200,7 @@ recipe *recipe_load(const char *path, const char *from, bool distil, const char 
     if (r->from) {
         take_network(r, c);
         take_classes(r, c);
+        if (r->system->teach) choose_student(r, c);
     }
     read_data(r, c);
     read_training(r, c);

@@ -13,6 +13,7 @@ typedef struct {
     config network; /* its configuration's keys */
     const model
         *from; /* the model that training starts from or is taught by, whose network and classes it has; or NULL */
+    const model *student;   /* the few-step model that distilling goes on from; or NULL */
     adopted_model *adopted; /* or the published model that is trained itself */
     const char *data_path;  /* or NULL */
     dataset_settings data;
