@@ -45,7 +45,7 @@ int32_t mel_dit_class_said(const model *m, const tensor *text) {
 }
 
 double mel_dit_usual_seconds(const model *m, const sound_request *r) {
-    static const double SHORTEST = 0.25, WHOLE = 4; /* what lasts that long fills all that the network sees at once */
+    static const double SHORTEST = 0.25, WHOLE = 2.5; /* what lasts that long goes on, or may as well */
     const char *text = r->prompt ? r->prompt : r->class >= 0 && m->classes ? m->classes[r->class] : NULL;
     if (!text || !mel_dit_sizes(m->network)->reads) return 0;
     prompt_check("prompt", text);
