@@ -159,6 +159,37 @@ static void test_music(void **state) {
     scope_end();
 }
 
+/* What is believed of noise at a level, of a request for a key. */
+static const tensor *believed(const model *m, double melody_guidance, double sigma) {
+    enum { N = 8, P = 24 };
+    sound_request r = sound_request_for(m);
+    r.key = 2;
+    r.handle_guidance[REQUEST_MELODY] = melody_guidance;
+    tensor *x = tensor_new(F32, SHAPE(1, N, P));
+    random_normal((random_key){3, 1}, 0, f32(x), N * P);
+    int64_t at[N];
+    for (int64_t i = 0; i < N; i++) at[i] = i;
+    void *asked = m->latent->prepare(m, &r, 22050);
+    m->latent->vary(asked, 1);
+    return m->latent->denoise(m, asked, x, sigma, sigma, at, N).clean;
+}
+
+/* Pitches pull as all that is asked for at first, at t = 1/4, and three times as strongly later, at t = 2/3. */
+static void test_melody_pull(void **state) {
+    (void) state;
+    scope_begin();
+    const model *m = tiny_model();
+    for (int late = 0; late < 2; late++) {
+        const double sigma = late ? 0.5 : 3;
+        for (int strong = 0; strong < 2; strong++) {
+            const tensor *usual = believed(m, NAN, sigma), *said = believed(m, strong ? 6 : 2, sigma);
+            const bool same = !memcmp(f32(usual), f32(said), tensor_bytes(usual));
+            assert_int_equal(same, late == strong);
+        }
+    }
+    scope_end();
+}
+
 static void ask_other_vocoder(void *path) {
     const model *m = tiny_model();
     sound_request r = sound_request_for(m);
@@ -811,19 +842,33 @@ int main(void) {
     tiny = path_join(root, "tiny");
     tiny_sound_write(tiny);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scene),         cmocka_unit_test(test_scene_errors),
-        cmocka_unit_test(test_watch),         cmocka_unit_test(test_vocoder),
-        cmocka_unit_test(test_music),         cmocka_unit_test(test_compose),
-        cmocka_unit_test(test_music_options), cmocka_unit_test(test_vary),
-        cmocka_unit_test(test_quality),       cmocka_unit_test(test_way),
-        cmocka_unit_test(test_prompts),       cmocka_unit_test(test_card_prompts),
-        cmocka_unit_test(test_bad_prompts),   cmocka_unit_test(test_languages),
-        cmocka_unit_test(test_bad_lengths),   cmocka_unit_test(test_bad_files),
-        cmocka_unit_test(test_into),          cmocka_unit_test(test_into_errors),
-        cmocka_unit_test(test_idle_options),  cmocka_unit_test(test_shipped_names),
-        cmocka_unit_test(test_no_schedules),  cmocka_unit_test(test_long_walks),
-        cmocka_unit_test(test_cut_weights),   cmocka_unit_test(test_told),
-        cmocka_unit_test(test_bars),          cmocka_unit_test(test_shipped_in_scenes),
+        cmocka_unit_test(test_scene),
+        cmocka_unit_test(test_scene_errors),
+        cmocka_unit_test(test_watch),
+        cmocka_unit_test(test_vocoder),
+        cmocka_unit_test(test_music),
+        cmocka_unit_test(test_melody_pull),
+        cmocka_unit_test(test_compose),
+        cmocka_unit_test(test_music_options),
+        cmocka_unit_test(test_vary),
+        cmocka_unit_test(test_quality),
+        cmocka_unit_test(test_way),
+        cmocka_unit_test(test_prompts),
+        cmocka_unit_test(test_card_prompts),
+        cmocka_unit_test(test_bad_prompts),
+        cmocka_unit_test(test_languages),
+        cmocka_unit_test(test_bad_lengths),
+        cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_into),
+        cmocka_unit_test(test_into_errors),
+        cmocka_unit_test(test_idle_options),
+        cmocka_unit_test(test_shipped_names),
+        cmocka_unit_test(test_no_schedules),
+        cmocka_unit_test(test_long_walks),
+        cmocka_unit_test(test_cut_weights),
+        cmocka_unit_test(test_told),
+        cmocka_unit_test(test_bars),
+        cmocka_unit_test(test_shipped_in_scenes),
     };
     return cmocka_run_group_tests(tests, NULL, tear_down);
 }

@@ -50,21 +50,21 @@ static tensor *encode(const model *m, const audio *sound, int64_t positions, noi
 }
 
 /* Rows [1, C] of each branch as one batch, off where a branch has none; NULL if none has. */
-static const tensor *stack(const asked_for *a, const tensor *(*of)(const asked_for *a, int branch)) {
+static const tensor *stack(const plan *p, const tensor *(*of)(const branch *b)) {
     int64_t C = 0;
-    for (int i = 0; i < a->count; i++)
-        if (of(a, i)) C = of(a, i)->shape[1];
+    for (int i = 0; i < p->count; i++)
+        if (of(&p->branches[i])) C = of(&p->branches[i])->shape[1];
     if (!C) return NULL;
-    tensor *y = tensor_zero(F32, SHAPE(a->count, C));
-    for (int i = 0; i < a->count; i++) {
-        if (of(a, i)) memcpy(f32(y) + i * C, f32(of(a, i)), (size_t) C * sizeof(float));
+    tensor *y = tensor_zero(F32, SHAPE(p->count, C));
+    for (int i = 0; i < p->count; i++) {
+        if (of(&p->branches[i])) memcpy(f32(y) + i * C, f32(of(&p->branches[i])), (size_t) C * sizeof(float));
         else f32(y)[(i + 1) * C - 1] = 1;
     }
     return y;
 }
 
-static const tensor *text_of(const asked_for *a, int i) { return a->branches[i].text; }
-static const tensor *style_row(const asked_for *a, int i) { return a->branches[i].style; }
+static const tensor *text_of(const branch *b) { return b->text; }
+static const tensor *style_row(const branch *b) { return b->style; }
 
 /* What is said of a position, C numbers, and which branches are told. */
 typedef struct {
@@ -74,15 +74,16 @@ typedef struct {
 } course;
 
 /* Of all branches at these positions [branches, n, C + 1], off where a branch is not told. */
-static const tensor *stack_course(const model *m, const asked_for *a, const int64_t *at, int64_t n, course c) {
-    tensor *y = tensor_zero(F32, SHAPE(a->count, n, c.C + 1));
+static const tensor *stack_course(const model *m, const asked_for *a, const plan *p, const int64_t *at, int64_t n,
+                                  course c) {
+    tensor *y = tensor_zero(F32, SHAPE(p->count, n, c.C + 1));
     scope_begin();
     float *row = NEW_ARRAY(float, c.C);
     for (int64_t i = 0; i < n; i++) {
         c.say(m, a, at[i], row);
-        for (int b = 0; b < a->count; b++) {
+        for (int b = 0; b < p->count; b++) {
             float *to = f32(y) + (b * n + i) * (c.C + 1);
-            if (c.told(&a->branches[b])) memcpy(to, row, (size_t) c.C * sizeof(float));
+            if (c.told(&p->branches[b])) memcpy(to, row, (size_t) c.C * sizeof(float));
             else to[c.C] = 1;
         }
     }
@@ -117,10 +118,11 @@ static void vary(void *asked, uint64_t seed) { ((asked_for *) asked)->seed = see
 static estimate denoise(const model *m, const void *asked, const tensor *x, double sigma, double to, const int64_t *at,
                         int64_t whole) {
     int64_t n = x->shape[1], P = x->shape[2];
-    const asked_for here = asked_at(asked, at[n / 2], whole), *a = &here;
-    int64_t B = a->count;
-    float level = (float) (1 / (1 + sigma)), t[MOST_BRANCHES], seconds[MOST_BRANCHES], jump[MOST_BRANCHES],
-          inside[MOST_BRANCHES];
+    const asked_for *a = asked;
+    const float level = (float) (1 / (1 + sigma));
+    const plan p = plan_at(a, at[n / 2], whole, level);
+    const int64_t B = p.count;
+    float t[MOST_BRANCHES], seconds[MOST_BRANCHES], jump[MOST_BRANCHES], inside[MOST_BRANCHES];
     int32_t classes[MOST_BRANCHES];
     scope_begin();
     tensor *z = tensor_new(F32, SHAPE(B, n, P));
@@ -128,8 +130,8 @@ static estimate denoise(const model *m, const void *asked, const tensor *x, doub
         t[b] = level;
         seconds[b] = a->seconds;
         jump[b] = (float) (1 / (1 + to)) - level;
-        inside[b] = a->inside;
-        classes[b] = a->branches[b].class;
+        inside[b] = p.inside;
+        classes[b] = p.branches[b].class;
         for (int64_t i = 0; i < n * P; i++) f32(z)[b * n * P + i] = level * f32(x)[i];
     }
     const course coarse = {a->coarse ? a->coarse->shape[2] : 0, told_coarse, say_coarse},
@@ -137,17 +139,17 @@ static estimate denoise(const model *m, const void *asked, const tensor *x, doub
                  pitches = {PITCH_CLASSES, told_melody, say_pitches};
     mel_dit_condition c = {.seconds = seconds,
                            .classes = classes,
-                           .text = stack(a, text_of),
-                           .coarse = a->coarse ? stack_course(m, a, at, n, coarse) : NULL,
-                           .style = stack(a, style_row),
-                           .clock = a->bpm > 0 ? stack_course(m, a, at, n, beats) : NULL,
-                           .melody = a->melody || a->composed ? stack_course(m, a, at, n, pitches) : NULL,
+                           .text = stack(&p, text_of),
+                           .coarse = a->coarse ? stack_course(m, a, &p, at, n, coarse) : NULL,
+                           .style = stack(&p, style_row),
+                           .clock = a->bpm > 0 ? stack_course(m, a, &p, at, n, beats) : NULL,
+                           .melody = a->melody || a->composed ? stack_course(m, a, &p, at, n, pitches) : NULL,
                            .jump = jump,
                            .guidance = inside};
     const float *w = f32(mel_dit_forward(m->network, z, t, &c));
     tensor *clean = tensor_zero(F32, SHAPE(1, n, P));
     for (int64_t b = 0; b < B; b++)
-        for (int64_t i = 0; i < n * P; i++) f32(clean)[i] += (float) a->branches[b].share * w[b * n * P + i];
+        for (int64_t i = 0; i < n * P; i++) f32(clean)[i] += (float) p.branches[b].share * w[b * n * P + i];
     return (estimate){scope_end_keep(clean), NULL};
 }
 

@@ -139,8 +139,9 @@ static const tensor *melody_of(const model *m, const audio *sound, int64_t posit
 
 /* --- guidance --- */
 
-/* Pitches are the faintest of the handles: where nothing is said they pull so much more than the others. Measured: docs/sound.md. */
-static const double MELODY_PULL = 1.5;
+/* Pitches are the faintest of the handles. Where nothing is said they pull as others do until the instrument is settled, and after
+ * that time so much more. Measured: docs/sound.md. */
+static const double SETTLED = 0.4, MELODY_PULL = 3;
 
 /* What a handle adds, and how strongly. */
 typedef struct {
@@ -157,11 +158,12 @@ static bool is_given(const sound_request *r, int handle) {
 }
 
 /* The handles given, the weakest first. */
-static int pulls_of(const sound_request *r, pull to[REQUEST_HANDLES]) {
+static int pulls_of(const sound_request *r, bool settled, pull to[REQUEST_HANDLES]) {
     int n = 0;
     for (int h = 0; h < REQUEST_HANDLES; h++) {
         if (!is_given(r, h)) continue;
-        const double usual = r->guidance * (h == REQUEST_MELODY ? MELODY_PULL : 1), own = r->handle_guidance[h];
+        const double usual = r->guidance * (h == REQUEST_MELODY && settled ? MELODY_PULL : 1),
+                     own = r->handle_guidance[h];
         pull p = {h, isnan(own) ? usual : own};
         int at = n++;
         for (; at > 0 && to[at - 1].guidance > p.guidance; at--) to[at] = to[at - 1];
@@ -181,7 +183,7 @@ static void give(branch *b, const branch *all, int handle) {
 
 /* Classifier-free guidance (Ho and Salimans 2022) with a weight for each handle: handles of one weight are added together, the
  * weakest first, and each addition counts times its weight. `nothing` is what all additions start from. */
-static void branch_out(asked_for *a, const pull *pulls, int n, const branch *nothing, const branch *all) {
+static void branch_out(plan *a, const pull *pulls, int n, const branch *nothing, const branch *all) {
     branch b = *nothing;
     double before = 1;
     for (int i = 0; i < n;) {
@@ -200,21 +202,20 @@ static void branch_out(asked_for *a, const pull *pulls, int n, const branch *not
 static double guidance_inside(const model *m, const sound_request *r, const pull *pulls, int n) {
     const mel_dit_config *c = mel_dit_sizes(m->network);
     if (!c->few_steps || r->negative || !n || pulls[0].guidance < c->guidance_low) return 1;
-    const double held = fmin(pulls[0].guidance, c->guidance_high);
-    if (pulls[0].guidance > held)
-        warn("%s was taught guidance from %g to %g: %g is taken in place of %g", m->path, c->guidance_low,
-             c->guidance_high, held, pulls[0].guidance);
-    return held;
+    return fmin(pulls[0].guidance, c->guidance_high);
 }
 
-static void ask_branches(asked_for *a, const model *m, const sound_request *r, const branch *nothing,
-                         const branch *all) {
+static plan plan_of(const model *m, const sound_request *r, bool settled, const branch *nothing, const branch *all) {
     pull pulls[REQUEST_HANDLES];
-    const int n = pulls_of(r, pulls);
+    const int n = pulls_of(r, settled, pulls);
     const double inside = guidance_inside(m, r, pulls, n), weakest = n ? pulls[0].guidance : 1;
+    if (inside != 1 && inside < weakest && !settled)
+        warn("%s was taught guidance from %g to %g: %g is taken in place of %g", m->path,
+             mel_dit_sizes(m->network)->guidance_low, mel_dit_sizes(m->network)->guidance_high, inside, weakest);
     for (int i = 0; i < n && inside != 1; i++) pulls[i].guidance /= weakest;
-    a->inside = (float) inside;
-    branch_out(a, pulls, n, nothing, all);
+    plan p = {.inside = (float) inside};
+    branch_out(&p, pulls, n, nothing, all);
+    return p;
 }
 
 /* --- the vocoder --- */
@@ -267,10 +268,10 @@ static void lay_styles(asked_for *a, const model *m, const sound_request *r, int
     }
 }
 
-asked_for asked_at(const asked_for *a, int64_t middle, int64_t whole) {
-    asked_for here = *a;
+plan plan_at(const asked_for *a, int64_t middle, int64_t whole, double t) {
+    plan here = t < SETTLED ? a->first : a->then;
     const int64_t k = whole > 1 ? middle * WAY / (whole - 1) : 0;
-    for (int i = 0; i < a->count; i++) {
+    for (int i = 0; i < here.count; i++) {
         branch *b = &here.branches[i];
         if (b->text && b->text == a->text && a->text_way[0]) b->text = a->text_way[k];
         if (b->style && a->style_way[0]) b->style = a->style_way[k];
@@ -337,7 +338,8 @@ asked_for *ask_mel_dit(const model *m, const sound_request *asked, int64_t sampl
     else a->composed = compose(r, (double) samples / m->rate);
     if (r->reference) all.style = a->style = style_of(m, r->reference);
     if (r->reference && r->into) lay_styles(a, m, r, samples);
-    ask_branches(a, m, r, &nothing, &all);
+    a->first = plan_of(m, r, false, &nothing, &all);
+    a->then = plan_of(m, r, true, &nothing, &all);
     a->vocoder = open_vocoder(m, r);
     return a;
 }

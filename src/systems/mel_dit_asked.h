@@ -18,9 +18,15 @@ typedef struct {
 } branch;
 
 enum { MOST_BRANCHES = REQUEST_HANDLES + 1, WAY = 32 /* steps between two prompts or styles */ };
+/* The ways that are asked at once, as a batch. */
 typedef struct {
     branch branches[MOST_BRANCHES];
     int count;
+    float inside; /* guidance that a few-step network is told; 1: none */
+} plan;
+
+typedef struct {
+    plan first, then;           /* until it is settled what will sound, and after that */
     const tensor *coarse;       /* [1, N, M / 8] of all positions, or NULL */
     const tensor *text, *style; /* what was asked for first */
     /* Where it changes, rows over the sound's length, else NULL. */
@@ -30,14 +36,13 @@ typedef struct {
     const tensor *melody;        /* [1, N, 12] of a sound that is followed, or NULL */
     const composition *composed; /* a tune in its place, or NULL; of the sound's own seed */
     uint64_t seed;
-    float inside; /* guidance that a few-step network is told; 1: none */
     const model *vocoder;
 } asked_for;
 
 /* Of a sound of so many samples and patches; fails on what cannot be asked. In the current scope. */
 asked_for *ask_mel_dit(const model *m, const sound_request *r, int64_t samples, int64_t positions);
-/* What is asked of a window whose middle is that position of `whole`. */
-asked_for asked_at(const asked_for *a, int64_t middle, int64_t whole);
+/* How a window is asked whose middle is that position of `whole`, at time t. */
+plan plan_at(const asked_for *a, int64_t middle, int64_t whole, double t);
 /* A sound as clean patches, silence behind it. */
 tensor *mel_dit_clean(const model *m, const audio *sound, int64_t positions);
 
