@@ -20,7 +20,7 @@ typedef struct {
 static void open_body(void *argument) {
     open_call *c = argument;
     c->model = NEW(hiss_model);
-    if (!c->path) c->path = shipped_sound(false);
+    if (!c->path) c->path = shipped_sound();
     c->model->m = model_open(c->path ? c->path : shipped_model("sound"));
 }
 

@@ -165,8 +165,8 @@ json_t *json_make_object(void) {
     return value;
 }
 
-static char *text_of(const json_t *value, size_t digits) {
-    size_t flags = JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(digits);
+static char *text_of(const json_t *value, size_t form, size_t digits) {
+    size_t flags = form | JSON_ENCODE_ANY | JSON_REAL_PRECISION(digits);
     size_t size = json_dumpb(value, NULL, 0, flags);
     if (!size) fail(HISS_ERROR_INTERNAL, "a JSON document cannot be written as text");
     char *text = alloc(size + 1);
@@ -175,6 +175,8 @@ static char *text_of(const json_t *value, size_t digits) {
     return text;
 }
 
-char *json_text(const json_t *value) { return text_of(value, 17); }
+char *json_text(const json_t *value) { return text_of(value, JSON_INDENT(2), 17); }
 
-char *json_text_short(const json_t *value) { return text_of(value, 9); }
+char *json_text_compact(const json_t *value) { return text_of(value, JSON_COMPACT, 17); }
+
+char *json_text_short(const json_t *value) { return text_of(value, JSON_INDENT(2), 9); }

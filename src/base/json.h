@@ -41,6 +41,8 @@ const char *config_place(config c);
 /* A document being made; freed with the current scope. json_text: indented, in the current scope. */
 json_t *json_make_object(void);
 char *json_text(const json_t *value);
+/* The same on one line, for files that people do not read. */
+char *json_text_compact(const json_t *value);
 /* The same with numbers to nine digits, for people to read. */
 char *json_text_short(const json_t *value);
 

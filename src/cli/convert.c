@@ -22,7 +22,7 @@ static json_t *metadata_of(config settings, const system_row *row) {
     json_t *metadata = json_make_object();
     if (row) json_object_set_new(metadata, "system", json_string(row->name));
     if (json_object_size(settings.value))
-        json_object_set_new(metadata, "config", json_string(json_text(settings.value)));
+        json_object_set_new(metadata, "config", json_string(json_text_compact(settings.value)));
     return metadata;
 }
 

@@ -15,7 +15,6 @@
 #include "systems/latent.h"
 #include "systems/prompt.h"
 #include "systems/shipped.h"
-#include "text/musical.h"
 
 /* --- which network, and how many steps --- */
 
@@ -30,24 +29,9 @@ static const char *without_slash(const char *path) {
 
 static bool wants(const arguments *a, const char *quality) { return !strcmp(text(a, OPT_QUALITY), quality); }
 
-static bool is_musical(const char *words) {
-    const music_request said = music_asked(words);
-    return said.bpm > 0 || said.key.tonic >= 0;
-}
-
-/* Whether a tempo or pitches are asked for, by options, the prompt or one of a list. */
-static bool asks_music(const arguments *a, const prompt_list *l) {
-    if (a->given[OPT_BPM] || text(a, OPT_KEY) || text(a, OPT_CHORDS) || text(a, OPT_MELODY)) return true;
-    if (a->name_count && is_musical(a->names[0])) return true;
-    for (size_t i = 0; i < l->count; i++)
-        if (is_musical(l->rows[i].prompt)) return true;
-    return false;
-}
-
 /* A model's few-step network lies beside it. What is named is taken as it is, unless it is asked for fast. */
-static const char *model_path(const arguments *a, const prompt_list *l) {
-    const char *named = text(a, OPT_MODEL);
-    const char *usual = named || wants(a, "best") ? NULL : shipped_sound(!wants(a, "fast") && asks_music(a, l));
+static const char *model_path(const arguments *a) {
+    const char *named = text(a, OPT_MODEL), *usual = named || wants(a, "best") ? NULL : shipped_sound();
     if (!named) return usual ? usual : shipped_model("sound");
     named = model_named(named);
     const char *few = format("%s%s", without_slash(named), FEW_STEP);
@@ -210,7 +194,7 @@ static void run(const arguments *a) {
     check_sound_path(a);
     const char *prompts = text(a, OPT_PROMPTS);
     const prompt_list l = prompts ? prompts_read(prompts) : (prompt_list){0};
-    model *m = model_open(model_path(a, &l));
+    model *m = model_open(model_path(a));
     if (text(a, OPT_LORA)) model_adapt(m, text(a, OPT_LORA), number(a, OPT_LORA_STRENGTH, 1));
     else if (flag(a, OPT_LORA_STRENGTH))
         fail(HISS_ERROR_ARGUMENT, "--lora-strength: of which adapters? Name them (--lora FILE)");

@@ -132,8 +132,7 @@ const option OPTION_TABLE[OPTS] = {
     [OPT_QUALITY] =
         {GROUP_MODEL, "quality", 0, KIND_CHOICE, "NAME", NULL, 0, 0, "usual",
          "fast: a few-step network where there is one, else fewer steps; best: the network it was made from, with four "
-         "times the steps; usual: few steps where they were learned (and no tempo or key is asked for that they do not "
-         "know), else the model's own",
+         "times the steps; usual: few steps where they were learned, else the model's own",
          choices_quality},
     [OPT_LEVELS] = {GROUP_SAMPLING, "levels", 0, KIND_TEXT, "T,T,...", NULL, 0, 1, "0,0.1,0.25,0.5,0.75,1",
                     "how far into the forward process, 0 (clean) to 1 (its end)", NULL},

@@ -244,7 +244,7 @@ bool scene_is_file(const char *argument) {
 
 scene *scene_named(const char *argument) {
     scene *s = scene_is_file(argument) ? scene_read(argument) : scene_from_words(argument);
-    if (!s->model) s->model = shipped_sound(false);
+    if (!s->model) s->model = shipped_sound();
     if (!s->model) s->model = shipped_find("drums");
     return s;
 }

@@ -123,7 +123,7 @@ named_tensor *quantise_all(const named_tensor *items, size_t *n, const int *bits
         json_object_set_new(entry, "shape", shape_json(items[i].value));
         json_object_set_new(shapes, items[i].name, entry);
     }
-    json_object_set_new(metadata, "quantised", json_string(json_text(description)));
+    json_object_set_new(metadata, "quantised", json_string(json_text_compact(description)));
     *n = made;
     return out;
 }

@@ -174,6 +174,7 @@ static int pulls_of(const sound_request *r, bool settled, pull to[REQUEST_HANDLE
 
 static void give(branch *b, const branch *all, int handle) {
     if (handle == REQUEST_TEXT) b->text = all->text;
+    if (handle == REQUEST_TEXT && all->said) b->class = all->class, b->said = true;
     if (handle == REQUEST_CLASS) b->class = all->class;
     if (handle == REQUEST_MEL) b->coarse = true;
     if (handle == REQUEST_REFERENCE) b->style = all->style;
@@ -247,12 +248,13 @@ static const model *open_vocoder(const model *m, const sound_request *r) {
 /* --- all of it --- */
 
 /* From one prompt to another over the length: each window hears what belongs to its middle. */
-static void lay_texts(asked_for *a, const text_encoder *e, const sound_request *r, int64_t positions) {
+static void lay_texts(asked_for *a, const model *m, const text_encoder *e, const sound_request *r, int64_t positions) {
     if (positions <= LONGEST)
         fail(HISS_ERROR_ARGUMENT, "a prompt can change over sounds of more than 5.9 s: make a longer one");
     for (int k = 0; k <= WAY; k++) {
         const double part = r->blend_part + (r->blend_until - r->blend_part) * k / WAY;
         a->text_way[k] = mel_dit_text_rows(prompt_between(e, r->prompt, r->blend, part));
+        a->class_way[k] = mel_dit_class_said(m, a->text_way[k]);
     }
 }
 
@@ -273,7 +275,10 @@ plan plan_at(const asked_for *a, int64_t middle, int64_t whole, double t) {
     const int64_t k = whole > 1 ? middle * WAY / (whole - 1) : 0;
     for (int i = 0; i < here.count; i++) {
         branch *b = &here.branches[i];
-        if (b->text && b->text == a->text && a->text_way[0]) b->text = a->text_way[k];
+        if (b->text && b->text == a->text && a->text_way[0]) {
+            b->text = a->text_way[k];
+            if (b->said) b->class = a->class_way[k];
+        }
         if (b->style && a->style_way[0]) b->style = a->style_way[k];
     }
     return here;
@@ -311,8 +316,7 @@ static double loop_tempo(double bpm, double seconds) {
 
 asked_for *ask_mel_dit(const model *m, const sound_request *asked, int64_t samples, int64_t positions) {
     asked_for *a = NEW(asked_for);
-    sound_request musical = with_music(m, asked);
-    const sound_request *r = &musical;
+    const sound_request musical = with_music(m, asked), *r = &musical;
     branch nothing = {.class = -1}, all = {.class = r->class};
     refuse_others(m, r);
     if (r->prompt) prompt_check("prompt", r->prompt);
@@ -323,8 +327,9 @@ asked_for *ask_mel_dit(const model *m, const sound_request *asked, int64_t sampl
         const text_encoder *e = mel_dit_encoder(m);
         if (r->prompt) all.text = mel_dit_text_rows(prompt_between(e, r->prompt, r->blend, r->blend_part));
         if (r->prompt) prompt_note_language(m, e, r->prompt);
-        if (r->prompt && !r->blend && r->class < 0) musical.class = all.class = mel_dit_class_said(m, all.text);
-        if (r->blend && !isnan(r->blend_until)) lay_texts(a, e, r, positions);
+        all.said = r->prompt && r->class < 0;
+        if (all.said) all.class = mel_dit_class_said(m, all.text);
+        if (r->blend && !isnan(r->blend_until)) lay_texts(a, m, e, r, positions);
         if (r->negative) nothing.text = mel_dit_text_rows(prompt_between(e, r->negative, NULL, 0));
     }
     a->text = all.text;

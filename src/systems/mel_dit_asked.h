@@ -13,6 +13,7 @@ static const float SILENCE = -11.512925f; /* ln 1e-5 */
 typedef struct {
     const tensor *text, *style; /* [1, E + 1], [1, 2 M + 1], or NULL */
     int32_t class;              /* -1: none */
+    bool said;                  /* the class is what is read of the text */
     bool coarse, tempo, melody;
     double share; /* of its prediction in the result */
 } branch;
@@ -31,6 +32,7 @@ typedef struct {
     const tensor *text, *style; /* what was asked for first */
     /* Where it changes, rows over the sound's length, else NULL. */
     const tensor *text_way[WAY + 1], *style_way[WAY + 1];
+    int32_t class_way[WAY + 1]; /* read of the texts */
     float seconds;
     double bpm, stride;          /* 0: none; seconds from one patch to the next */
     const tensor *melody;        /* [1, N, 12] of a sound that is followed, or NULL */

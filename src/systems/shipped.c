@@ -9,7 +9,6 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/json.h"
 #include "base/scope.h"
 #include "base/text.h"
 
@@ -69,8 +68,7 @@ const char *model_named(const char *path) {
     return found ? found : path;
 }
 
-const char *shipped_sound(bool music) {
-    const char *few = shipped_find("sound-few-step"), *whole = shipped_find("sound");
-    const bool able = few && (!music || config_bool(config_load(path_join(few, "config.json")), "music", false));
-    return able || !whole ? few : whole;
+const char *shipped_sound(void) {
+    const char *few = shipped_find("sound-few-step");
+    return few ? few : shipped_find("sound");
 }

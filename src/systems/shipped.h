@@ -13,8 +13,7 @@ const char *shipped_find(const char *name);
 /* What a user names: the path where there is something, else the shipped model of that name ("drums", "models/drums"), else the path. */
 const char *model_named(const char *path);
 
-/* The sound model of usual quality: the few-step network where there is one, else the one it was made from, or NULL. music: a tempo or
- * pitches are asked for, and a few-step network that was not taught them gives way to the one it was made from. */
-const char *shipped_sound(bool music);
+/* The sound model of usual quality: the few-step network where there is one, else the one it was made from, or NULL. */
+const char *shipped_sound(void);
 
 #endif

@@ -1,10 +1,10 @@
 /* Distilling the sound model into few steps: a flow map learned from a teacher and from itself.
  *
  * The student jumps from t to any later s along the guided walk of the teacher: told t, s - t and the guidance g, it says the w that a
- * straight step is to aim at, z' = z + (w - z) (s - t) / (1 - t). Small jumps learn from two steps of the teacher; a large one learns
- * from two jumps of the student itself over its halves, as in shortcut models (Frans et al. 2024, arXiv 2410.12557) and progressive
- * self-distillation of flow maps (Boffi et al. 2025, arXiv 2505.18825). Targets are not differentiated. So one network makes sounds in
- * 1, 2, 3, 4 or more steps, with guidance inside (Meng et al. 2023, arXiv 2210.03142), and no derivative along the path is needed.
+ * straight step is to aim at, z' = z + (w - z) (s - t) / (1 - t), as a flow map (Boffi et al. 2025, arXiv 2505.18825) or a shortcut
+ * model (Frans et al. 2024, arXiv 2410.12557) has it; a jump is learned from the teacher's own steps over it (docs/sound.md says why).
+ * Targets are not differentiated. So one network makes sounds in 1, 2, 3, 4 or more steps, with guidance inside (Meng et al. 2023,
+ * arXiv 2210.03142), and no derivative along the path is needed.
  * Part of the states are not noised recordings but what the student itself makes of noise: those it meets when it generates.
  *
  * B canvases, N patches, P components. All that is computed over them is an operation of ops.h; the host makes numbers of one a
