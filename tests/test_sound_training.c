@@ -104,7 +104,7 @@ static void check_reading(const char *path) {
     }
     print_message("classes of texts are read with a cross entropy of %.3f\n", error);
     assert_string_equal(m->classes[0], "noise");
-    assert_true(error < 0.6); /* 0.693 where nothing is known */
+    assert_true(error < 0.6);                         /* 0.693 where nothing is known */
     assert_true(f32(said)[5 * 3 + 2] > f32(said)[2]); /* 1.2 s (cut to 0.74) and 0.2 s */
     scope_end();
 }
