@@ -116,7 +116,7 @@ typedef struct hiss_request {
     const char *sampler;  /* NULL: the model's own */
     const char *schedule; /* NULL: the model's own */
     double eta;           /* fresh noise; below 0: the sampler's own */
-    const char *class_name; /* or number; NULL: any */
+    const char *class_name; /* or number; NULL: what a model reads of the prompt, else any; "any" */
     double guidance;        /* how strongly to follow what is asked for; 1: as trained; below 0: the model's own */
     hiss_progress progress; /* or NULL */
     void *context;          /* handed to it */

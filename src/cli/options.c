@@ -54,8 +54,11 @@ const option OPTION_TABLE[OPTS] = {
     [OPT_ETA] = {GROUP_SAMPLING, "eta", 0, KIND_NUMBER, "AMOUNT", NULL, 0, 10, NULL,
                  "fresh noise of ddim, tcd and the ancestral and sde samplers; 0: none; default: the sampler's own",
                  NULL},
-    [OPT_CLASS] = {GROUP_MAKE, "class", 'c', KIND_TEXT, "NAME", NULL, 0, 0, NULL,
-                   "what to make, by name or number (see hiss classes); default: any", NULL},
+    [OPT_CLASS] =
+        {GROUP_MAKE, "class", 'c', KIND_TEXT, "NAME", NULL, 0, 0, NULL,
+         "what to make, by name or number (see hiss classes); default: what the model reads of the prompt, else any; "
+         "any: not even that",
+         NULL},
     [OPT_GUIDANCE] = {GROUP_MAKE, "guidance", 'g', KIND_TEXT, "SCALE[,HANDLE=SCALE...]", NULL, 0, 100, NULL,
                       "how strongly to follow what is asked for, all of it or text, class, mel, reference, tempo, "
                       "melody each; 1: as trained; "

@@ -33,7 +33,7 @@ typedef struct {
     const double *betas;  /* in place of a schedule: its steps from the least noise to the most; or NULL */
     size_t beta_count;
     double eta;    /* below 0: the sampler's own */
-    int32_t class; /* -1: any */
+    int32_t class; /* below 0: none, see system.h */
     double guidance;
     /* Of models that follow them (latent.h): */
     const char *prompt, *negative;  /* NULL: none */

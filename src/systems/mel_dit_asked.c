@@ -327,7 +327,7 @@ asked_for *ask_mel_dit(const model *m, const sound_request *asked, int64_t sampl
         const text_encoder *e = mel_dit_encoder(m);
         if (r->prompt) all.text = mel_dit_text_rows(prompt_between(e, r->prompt, r->blend, r->blend_part));
         if (r->prompt) prompt_note_language(m, e, r->prompt);
-        all.said = r->prompt && r->class < 0;
+        all.said = r->prompt && r->class == CLASS_OF_WORDS;
         if (all.said) all.class = mel_dit_class_said(m, all.text);
         if (r->blend && !isnan(r->blend_until)) lay_texts(a, m, e, r, positions);
         if (r->negative) nothing.text = mel_dit_text_rows(prompt_between(e, r->negative, NULL, 0));

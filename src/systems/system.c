@@ -213,7 +213,8 @@ static int32_t class_by_words(const model *m, const char *name) {
 }
 
 int32_t model_class_for(const model *m, const char *name, const char *asker) {
-    if (!name || !strcasecmp(name, "any")) return -1;
+    if (!name) return CLASS_OF_WORDS;
+    if (!strcasecmp(name, "any")) return CLASS_NONE;
     if (!m->class_count) fail(HISS_ERROR_ARGUMENT, "%s %s: %s knows no classes", asker, name, m->path);
     for (int64_t i = 0; m->classes && i < m->class_count; i++)
         if (!strcasecmp(name, m->classes[i])) return (int32_t) i;

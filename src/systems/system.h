@@ -87,7 +87,9 @@ const char *model_weights_path(const char *path);
 /* The row for this configuration and these tensors; NULL if hiss knows none. */
 const system_row *system_find(config settings, const store *s);
 
-/* -1 for NULL or "any"; a name, case aside, a number, or words that mean a class. Fails with the nearest names. */
+/* No class: what the prompt says of it, or not even that. All below 0 are none. */
+enum { CLASS_OF_WORDS = -1, CLASS_NONE = -2 };
+/* CLASS_OF_WORDS for NULL, CLASS_NONE for "any"; a name, case aside, a number, or words that mean a class. Fails with the nearest names. */
 int32_t model_class(const model *m, const char *name);
 /* The same where errors are to say who asks: "--class", "scene.json: layers[2] (line 7): class". */
 int32_t model_class_for(const model *m, const char *name, const char *asker);
