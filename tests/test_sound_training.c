@@ -11,6 +11,7 @@
 #include "systems/latent.h"
 #include "train/loop.h"
 #include "train/optimizer.h"
+#include "watched.h"
 
 static tensor *draw(shape s, uint64_t stream) {
     tensor *t = tensor_new(F32, s);
@@ -72,12 +73,11 @@ static const char RECIPE[] = "{\"system\": \"mel-dit\","
                              " \"every\": {\"log\": 10, \"held_out\": 20, \"sounds\": 0, \"checkpoint\": 1000},"
                              " \"classes\": {\"noise\": [], \"tone\": [\"a beep\"]}}";
 
-static double first_held_out, last_held_out;
-static void watch(const train_report *report, void *context) {
-    (void) context;
-    if (report->event != TRAIN_HELD_OUT) return;
-    if (isnan(first_held_out)) first_held_out = report->held_out;
-    last_held_out = report->held_out;
+/* Stopped and gone on with gives the same. */
+static void assert_same_file(const char *one, const char *other) {
+    const bytes a = file_read(in_folder(one), 1 << 24), b = file_read(in_folder(other), 1 << 24);
+    assert_int_equal(a.size, b.size);
+    assert_memory_equal(a.data, b.data, a.size);
 }
 
 static void train(const char *out, int64_t steps, bool resume) {
@@ -86,7 +86,7 @@ static void train(const char *out, int64_t steps, bool resume) {
                        .out = in_folder(out),
                        .steps = steps,
                        .resume = resume,
-                       .watch = watch};
+                       .watch = watch_losses};
     train_run(&o);
 }
 
@@ -114,18 +114,15 @@ static void test_training(void **state) {
     scope_begin();
     file_write(in_folder("recipe.json"), RECIPE, strlen(RECIPE));
     write_data();
-    first_held_out = NAN;
+    forget_losses();
     train("run-0", 80, false);
-    assert_true(last_held_out < first_held_out);
+    assert_true(seen_held_out.last < seen_held_out.first);
     check_reading(in_folder("run-0"));
     /* Stopped and gone on with: the same weights. */
     train("run-1", 40, false);
     train("run-2", 20, false);
     train("run-2", 40, true);
-    bytes whole = file_read(in_folder("run-1/weights.safetensors"), 1 << 24);
-    bytes parts = file_read(in_folder("run-2/weights.safetensors"), 1 << 24);
-    assert_int_equal(whole.size, parts.size);
-    assert_memory_equal(whole.data, parts.data, whole.size);
+    assert_same_file("run-1/weights.safetensors", "run-2/weights.safetensors");
     scope_end();
 }
 
@@ -149,7 +146,7 @@ static void distil(const char *out, int64_t steps, bool resume) {
                        .out = in_folder(out),
                        .steps = steps,
                        .resume = resume,
-                       .watch = watch};
+                       .watch = watch_losses};
     train_run(&o);
 }
 
@@ -269,10 +266,7 @@ static void test_distilling_goes_on(void **state) {
     distil("run-4", 20, false);
     distil("run-5", 9, false);
     distil("run-5", 20, true);
-    bytes whole = file_read(in_folder("run-4/weights.safetensors"), 1 << 24);
-    bytes parts = file_read(in_folder("run-5/weights.safetensors"), 1 << 24);
-    assert_int_equal(whole.size, parts.size);
-    assert_memory_equal(whole.data, parts.data, whole.size);
+    assert_same_file("run-4/weights.safetensors", "run-5/weights.safetensors");
     hiss_error error;
     assert_false(try_run(distil_again, NULL, &error));
     assert_non_null(strstr(error.message, "distilled into few steps already"));
@@ -329,14 +323,6 @@ static void write_own_sounds(void) {
     }
 }
 
-static double first_loss, last_loss;
-static void watch_loss(const train_report *report, void *context) {
-    (void) context;
-    if (report->event != TRAIN_STEP) return;
-    if (isnan(first_loss)) first_loss = report->loss;
-    last_loss = report->loss;
-}
-
 static void tune(const char *out, int64_t rank, int64_t steps, bool resume) {
     train_options o = {.recipe = in_folder("tune.json"),
                        .from = in_folder("teacher"),
@@ -345,8 +331,8 @@ static void tune(const char *out, int64_t rank, int64_t steps, bool resume) {
                        .out = in_folder(out),
                        .steps = steps,
                        .resume = resume,
-                       .watch = watch_loss};
-    first_loss = NAN;
+                       .watch = watch_losses};
+    forget_losses();
     train_run(&o);
 }
 
@@ -363,22 +349,19 @@ static void test_tuning(void **state) {
     file_write(in_folder("tune.json"), TUNE, strlen(TUNE));
     write_own_sounds();
     tune("own-0", 0, 60, false);
-    assert_true(last_loss < 0.8 * first_loss);
+    assert_true(seen_steps.last < 0.8 * seen_steps.first);
     const model *before = model_open(in_folder("teacher")), *after = model_open(in_folder("own-0"));
     assert_string_equal(after->classes[1], "tone");
     assert_memory_equal(values_of(before, "patch.basis"), values_of(after, "patch.basis"), 24 * 1024 * sizeof(float));
     assert_memory_not_equal(values_of(before, "out.bias"), values_of(after, "out.bias"), 24 * sizeof(float));
     /* Adapters: stopped and gone on with, and merged from their file, they are the model that was saved. */
     tune("own-1", 2, 60, false);
-    assert_true(last_loss < 0.9 * first_loss);
+    assert_true(seen_steps.last < 0.9 * seen_steps.first);
     tune("own-2", 2, 23, false);
     tune("own-2", 2, 60, true);
-    bytes whole = file_read(in_folder("own-1/adapter.safetensors"), 1 << 24),
-          parts = file_read(in_folder("own-2/adapter.safetensors"), 1 << 24),
-          all = file_read(in_folder("own-1/weights.safetensors"), 1 << 24);
-    assert_int_equal(whole.size, parts.size);
-    assert_memory_equal(whole.data, parts.data, whole.size);
-    assert_true(whole.size < all.size / 4);
+    assert_same_file("own-1/adapter.safetensors", "own-2/adapter.safetensors");
+    assert_true(file_read(in_folder("own-1/adapter.safetensors"), 1 << 24).size <
+                file_read(in_folder("own-1/weights.safetensors"), 1 << 24).size / 4);
     model *merged = model_open(in_folder("teacher")), *saved = model_open(in_folder("own-1"));
     model_adapt(merged, in_folder("own-1/adapter.safetensors"), 1);
     for (size_t i = 0; i < saved->parameters->count; i++)

@@ -21,6 +21,7 @@
 #include "train/dataset.h"
 #include "train/loader.h"
 #include "train/loop.h"
+#include "watched.h"
 
 static char sounds_path[256], recipe_path[256];
 
@@ -206,14 +207,6 @@ static void test_batches(void **state) {
 
 /* --- whole runs --- */
 
-static double first_loss, last_loss;
-static void watch_loss(const train_report *report, void *context) {
-    (void) context;
-    if (report->event != TRAIN_STEP) return;
-    if (isnan(first_loss)) first_loss = report->loss;
-    last_loss = report->loss;
-}
-
 static train_options options_for(const char *out, int64_t steps, bool resume) {
     return (train_options){.recipe = recipe_path, .data = sounds_path, .out = out, .steps = steps, .resume = resume};
 }
@@ -221,14 +214,14 @@ static train_options options_for(const char *out, int64_t steps, bool resume) {
 static void test_loss_falls(void **state) {
     (void) state;
     scope_begin();
-    first_loss = NAN;
+    forget_losses();
     train_options o = options_for(in_folder("falls"), 100, false);
-    o.watch = watch_loss;
+    o.watch = watch_losses;
     train_result r = train_run(&o);
     assert_int_equal(r.step, 100);
     assert_true(isfinite(r.held_out));
-    print_message("loss %g at first, %g at last\n", first_loss, last_loss);
-    assert_true(last_loss < 0.9 * first_loss);
+    print_message("loss %g at first, %g at last\n", seen_steps.first, seen_steps.last);
+    assert_true(seen_steps.last < 0.9 * seen_steps.first);
     assert_true(file_exists(in_folder("falls/samples/step-0000000100/00-burst.wav")));
     assert_true(file_exists(in_folder("falls/samples/step-0000000100/picture.png")));
     assert_true(file_exists(in_folder("falls/config.json")) && file_exists(in_folder("falls/weights.safetensors")));
