@@ -26,8 +26,7 @@ const option OPTION_TABLE[OPTS] = {
                  "where the result goes; a name ending in / or without extension is a folder", NULL},
     [OPT_SECONDS] = {GROUP_MAKE, "seconds", 's', KIND_NUMBER, "SECONDS", "s", 0.001, 36000, NULL,
                      "length of the sound; default: as such sounds last where the model reads that of words, else the "
-                     "length it was "
-                     "trained on, 5 where it knows any (for scene: the scene's own, or 30)",
+                     "length it was trained on, 5 where it knows any (for scene: the scene's own, or 30)",
                      NULL},
     [OPT_COUNT] = {GROUP_MAKE, "count", 'n', KIND_INTEGER, "N", NULL, 1, 100000, "1", "how many sounds", NULL},
     [OPT_SEED] = {GROUP_MAKE, "seed", 0, KIND_INTEGER, "N", NULL, 0, SEED_MOST, "0",
