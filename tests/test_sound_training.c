@@ -80,13 +80,17 @@ static void assert_same_file(const char *one, const char *other) {
     assert_memory_equal(a.data, b.data, a.size);
 }
 
+static train_options run_of(const char *recipe, const char *data, const char *out, int64_t steps, bool resume) {
+    return (train_options){.recipe = in_folder(recipe),
+                           .data = in_folder(data),
+                           .out = in_folder(out),
+                           .steps = steps,
+                           .resume = resume,
+                           .watch = watch_losses};
+}
+
 static void train(const char *out, int64_t steps, bool resume) {
-    train_options o = {.recipe = in_folder("recipe.json"),
-                       .data = in_folder("list.tsv"),
-                       .out = in_folder(out),
-                       .steps = steps,
-                       .resume = resume,
-                       .watch = watch_losses};
+    const train_options o = run_of("recipe.json", "list.tsv", out, steps, resume);
     train_run(&o);
 }
 
@@ -139,14 +143,9 @@ static const char FEW_STEPS[] =
     " \"every\": {\"log\": 50, \"held_out\": 100, \"sounds\": 0, \"checkpoint\": 1000}}";
 
 static void distil(const char *out, int64_t steps, bool resume) {
-    train_options o = {.recipe = in_folder("few.json"),
-                       .from = in_folder("teacher"),
-                       .distil = true,
-                       .data = in_folder("list.tsv"),
-                       .out = in_folder(out),
-                       .steps = steps,
-                       .resume = resume,
-                       .watch = watch_losses};
+    train_options o = run_of("few.json", "list.tsv", out, steps, resume);
+    o.from = in_folder("teacher");
+    o.distil = true;
     train_run(&o);
 }
 
@@ -324,14 +323,9 @@ static void write_own_sounds(void) {
 }
 
 static void tune(const char *out, int64_t rank, int64_t steps, bool resume) {
-    train_options o = {.recipe = in_folder("tune.json"),
-                       .from = in_folder("teacher"),
-                       .lora = rank,
-                       .data = in_folder("own"),
-                       .out = in_folder(out),
-                       .steps = steps,
-                       .resume = resume,
-                       .watch = watch_losses};
+    train_options o = run_of("tune.json", "own", out, steps, resume);
+    o.from = in_folder("teacher");
+    o.lora = rank;
     forget_losses();
     train_run(&o);
 }

@@ -12,7 +12,7 @@ static const float SILENCE = -11.512925f; /* ln 1e-5 */
 /* One way to ask: a text, class, coarse rows, style, tempo and melody, each given or not. */
 typedef struct {
     const tensor *text, *style; /* [1, E + 1], [1, 2 M + 1], or NULL */
-    int32_t class;              /* -1: none */
+    int32_t class;              /* below 0: none */
     bool said;                  /* the class is what is read of the text */
     bool coarse, tempo, melody;
     double share; /* of its prediction in the result */

@@ -1,4 +1,4 @@
-/* Distilling the sound model into few steps: a flow map learned from a teacher and from itself.
+/* Distilling the sound model into few steps: a flow map learned from a teacher.
  *
  * The student jumps from t to any later s along the guided walk of the teacher: told t, s - t and the guidance g, it says the w that a
  * straight step is to aim at, z' = z + (w - z) (s - t) / (1 - t), as a flow map (Boffi et al. 2025, arXiv 2505.18825) or a shortcut

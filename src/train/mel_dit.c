@@ -262,7 +262,7 @@ static tensor *reading_loss(const mel_dit *net, const batch *b) {
     const int64_t B = b->size, K = mel_dit_sizes(net)->classes;
     const tensor *said = mel_dit_read(net, handle_rows(b->text, sqrtf((float) b->text->shape[1]), NULL));
     tensor *length = tensor_new(F32, SHAPE(B, 1));
-    for (int64_t i = 0; i < B; i++) f32(length)[i] = logf(b->seconds[i]);
+    for (int64_t i = 0; i < B; i++) f32(length)[i] = logf(fmaxf(b->seconds[i], (float) HOP / RATE));
     return add(cross_entropy(slice_channels(said, 0, K), b->labels), mse_loss(slice_channels(said, K, 1), length), F32);
 }
 
